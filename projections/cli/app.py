@@ -117,6 +117,9 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
         "stats": _Entry(
             "stats", "Show what workflows cost: mean, median, p95, waste.", "costledger stats --by template --since 30d"
         ),
+        "compare": _Entry(
+            "compare", "Show what a difference in cost comes from.", "costledger compare 2026-10 2026-11 --by agent"
+        ),
         "forecast": _Entry(
             "forecast", "Show the burn rate, and what this month comes to.", "costledger forecast --where project=shop"
         ),

@@ -103,19 +103,22 @@ def moment_named(where: str, text: str, *, end_of_day: bool = False) -> datetime
         raise _none(where, text) from None
 
 
-def day_range(since: str | None, until: str | None, zone: tzinfo | None) -> tuple[date | None, date | None]:
+def day_range(
+    since: str | None, until: str | None, zone: tzinfo | None, *, names: tuple[str, str] = ("--since", "--until")
+) -> tuple[date | None, date | None]:
     """Return the first and the last day of a report, of `--since` and `--until`.
 
     Args:
         zone: whose today it is; None is the local one.
+        names: what the sentences call them.
 
     Raises:
         InvalidInput: one of them is no day, or the first is after the last.
     """
     now = datetime.now(zone) if zone is not None else datetime.now().astimezone()
-    first, last = _day("--since", since, now, is_last=False), _day("--until", until, now, is_last=True)
+    first, last = _day(names[0], since, now, is_last=False), _day(names[1], until, now, is_last=True)
     if first is not None and last is not None and first > last:
-        raise InvalidInput(f"--since {since} is after --until {until}")
+        raise InvalidInput(f"{names[0]} {since} is after {names[1]} {until}")
     return first, last
 
 

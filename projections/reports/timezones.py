@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, tzinfo
 
 from ledger.errors import InvalidInput
+from projections.reports.periods import month_days
 
-__all__ = ["day_named", "zone_called", "zone_named"]
+__all__ = ["day_named", "days_named", "zone_called", "zone_named"]
 
 
 def zone_named(where: str, name: str | None) -> tzinfo | None:
@@ -33,6 +34,19 @@ def zone_named(where: str, name: str | None) -> tzinfo | None:
 def zone_called(zone: tzinfo | None) -> str:
     """Return the name of a zone for an answer; of the local one its current name on this host, such as CET."""
     return str(datetime.now().astimezone().tzinfo if zone is None else zone)
+
+
+def days_named(where: str, text: str) -> tuple[date, date]:
+    """Return the first and the last day of a day or a month.
+
+    Raises:
+        InvalidInput: the text is neither.
+    """
+    try:
+        day = date.fromisoformat(f"{text}-01" if len(text) == len("2026-11") else text)
+    except ValueError:
+        raise InvalidInput(f"{where} {text!r}: give a day such as 2026-11-23, or a month such as 2026-11") from None
+    return (day, month_days(day)[-1]) if len(text) == len("2026-11") else (day, day)
 
 
 def day_named(where: str, text: str | None) -> date | None:
