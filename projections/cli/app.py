@@ -123,6 +123,7 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
         "forecast": _Entry(
             "forecast", "Show the burn rate, and what this month comes to.", "costledger forecast --where project=shop"
         ),
+        "blocks": _Entry("blocks", "Show the 5-hour windows of plans.", "costledger blocks --recent"),
         "prices": _Entry("prices", "Show prices: of a model, or of all in use.", "costledger prices claude-sonnet-4-5"),
     },
     "Trust and repair": {

@@ -179,18 +179,22 @@ def spend_report(
 
 
 def spend_sums(
-    history: HistoryStore, query: SpendQuery, zone: tzinfo | None, *, rules: TagRules = ()
+    history: HistoryStore, query: SpendQuery, zone: tzinfo | None, *, rules: TagRules = (), by_quarter: bool = False
 ) -> Iterator[tuple[int, Mapping[str, Value], Amounts]]:
     """Yield the sums that answer a query: the last quarter hour, the values of columns, and the amounts.
 
     The columns are those of its dimensions, `model` and `spent_at_from`; raises as `spend_report`.
+
+    Args:
+        by_quarter: the sums of each quarter hour, and not of the query's periods.
     """
     wanted = [dimension(name, rules, history.row_values) for name in query.by]
     exact, rest = _conditions(history, query, rules)
     names = [name for one in (*wanted, *(one for one, _ in rest)) for name in one.columns]
     columns = list(dict.fromkeys([*names, "model", "spent_at_from"]))
+    starts = None if by_quarter else _starts(history, query, zone)
     for quarter, group, amounts in history.spent(
-        columns, first=query.first, last=query.last, starts=_starts(history, query, zone), where=exact
+        columns, first=query.first, last=query.last, starts=starts, where=exact
     ):
         values: dict[str, Value] = dict(zip(columns, group, strict=True))
         if all(one.matches(values, asked) for one, asked in rest):
