@@ -1,17 +1,27 @@
-"""Questions of money besides `/api/spend`: what this month comes to."""
+"""Questions of money besides `/api/spend`: statistics, comparisons, forecasts and the windows of plans."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from ledger.errors import InvalidInput
 from ledger.events import timestamps
+from projections.documents.blocks import BlocksDocument, blocks_document
+from projections.documents.compare import CompareDocument, compare_document
 from projections.documents.forecast import ForecastDocument, forecast_document
-from projections.reports.dimensions import parsed_where
+from projections.documents.stats import StatsDocument, stats_document
+from projections.reports.blocks import Window, blocks
+from projections.reports.compare import compare, compared_by, sides
+from projections.reports.dimensions import DIMENSIONS, parsed_where, split_names
 from projections.reports.forecast import forecast
-from projections.reports.timezones import zone_named
+from projections.reports.periods import quarters
+from projections.reports.spend_report import SpendQuery
+from projections.reports.stats import stats
+from projections.reports.timezones import day_named, days_named, zone_named
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import answer
 
@@ -20,6 +30,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/api", tags=["spend"])
 
 _NAMES_MAX: Final = 20
+_LINES_MAX: Final = 20_000
 
 Where = Annotated[
     list[str] | None,
@@ -29,6 +40,11 @@ Where = Annotated[
         max_length=_NAMES_MAX,
     ),
 ]
+By = Annotated[
+    list[str] | None,
+    Query(description=f"one or more of {', '.join(DIMENSIONS)}, or the key of a tag", max_length=_NAMES_MAX),
+]
+Limit = Annotated[int, Query(ge=1, le=_LINES_MAX, description="so many lines")]
 Zone = Annotated[
     str, Query(description="whose days: an IANA name, or `local` of the server", examples=["Europe/Berlin"])
 ]
@@ -54,3 +70,95 @@ def get_forecast(request: Request, where: Where = None, timezone: Zone = "UTC") 
         idle_after=service.config.idle_after,
     )
     return answer(forecast_document(made, zone))
+
+
+@router.get(
+    "/stats",
+    dependencies=[Depends(needs("read"))],
+    response_model=StatsDocument,
+    summary="What workflows cost: mean, median, p90, p95, the highest, and waste",
+)
+def get_stats(
+    request: Request,
+    by: By = None,
+    where: Where = None,
+    since: Annotated[str | None, Query(description="the first day", examples=["2026-11-01"], max_length=32)] = None,
+    until: Annotated[str | None, Query(description="the last day", examples=["2026-11-30"], max_length=32)] = None,
+    limit: Limit = _LINES_MAX,
+    timezone: Zone = "UTC",
+) -> Response:
+    """By template unless `by` names something else. Wasted is what failed workflows and repeated runs cost, those
+    before the last run of their workflow.
+    """
+    service, zone = service_of(request), zone_named("timezone", timezone)
+    first, last = quarters(day_named("since", since), day_named("until", until), zone)
+    names = tuple(split_names(by or ())) or ("template",)
+    query = SpendQuery(names, where=parsed_where("where", where or ()), first=first, last=last)
+    return answer(stats_document(stats(service.history, query, zone, rules=service.tag_rules), zone, limit=limit))
+
+
+@router.get(
+    "/compare",
+    dependencies=[Depends(needs("read"))],
+    response_model=CompareDocument,
+    summary="By how much one period or value cost more than another, and what that comes from",
+)
+def get_compare(
+    request: Request,
+    a: Annotated[
+        str,
+        Query(
+            description="a day, a month, two of them with `..` between, or a value",
+            examples=["2026-10"],
+            max_length=500,
+        ),
+    ],
+    b: Annotated[
+        str,
+        Query(description="another one of the same sort, such as template=sdlc", examples=["2026-11"], max_length=500),
+    ],
+    by: By = None,
+    where: Where = None,
+    limit: Limit = _LINES_MAX,
+    timezone: Zone = "UTC",
+) -> Response:
+    """The contributions and `others` add up to the difference, and so do `from_count_usd` and
+    `from_cost_per_workflow_usd`. By model unless `by` names something else, and by agent where models are compared.
+    """
+    service, zone = service_of(request), zone_named("timezone", timezone)
+    queries = sides(a, b, zone, days=_days, where=parsed_where("where", where or ()))
+    names = compared_by(a, split_names(by or ()))
+    made = compare(service.history, (a, b), queries, names, zone, rules=service.tag_rules)
+    return answer(compare_document(made, zone, limit=limit))
+
+
+def _days(since: str, until: str) -> tuple[date, date]:
+    first, last = days_named("compare", since)[0], days_named("compare", until)[1]
+    if first > last:
+        raise InvalidInput(f"compare {since}..{until}: the first day is after the last")
+    return first, last
+
+
+@router.get(
+    "/blocks",
+    dependencies=[Depends(needs("read"))],
+    response_model=BlocksDocument,
+    summary="The windows in which plans limit usage: five hours, or seven days",
+)
+def get_blocks(
+    request: Request,
+    window: Annotated[Window, Query(description="five hours, or seven days")] = "5h",
+    recent: Annotated[bool, Query(description="only those of the last 3 days")] = False,
+    active: Annotated[bool, Query(description="only the one of now")] = False,
+    where: Where = None,
+    timezone: Zone = "UTC",
+) -> Response:
+    """A window begins with the full hour (UTC) of the first activity after the one before. Activity is known by the
+    quarter hour. Costs are list prices: where a plan pays, they are what the API would have cost.
+    """
+    service, zone, now = service_of(request), zone_named("timezone", timezone), timestamps.now()
+    conditions = parsed_where("where", where or ())
+    found = blocks(
+        service.history, window, zone, now, where=conditions, rules=service.tag_rules, recent=recent, active=active
+    )
+    return answer(blocks_document(window, found, zone, now))

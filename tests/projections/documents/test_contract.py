@@ -132,6 +132,33 @@ def test_a_forecast(run: Run, http: Ask) -> None:
     check(there, "forecast")
 
 
+def test_statistics_and_comparisons(run: Run, http: Ask) -> None:
+    for by in ("template", "agent", "issue,model"):
+        here = run("stats", "--by", by, "-n", "2", "--timezone", "UTC", "--json").json
+        assert here == http("stats", params={"by": by, "limit": 2})
+        check(here, ("stats", by))
+    today = timestamps.now().date()
+    for sides in (("2026-11-22", f"2026-11-23..{today}"), ("template=sdlc", "template=")):
+        here = run("compare", *sides, "--by", "agent", "-n", "1", "--timezone", "UTC", "--json").json
+        assert here == http("compare", params={"a": sides[0], "b": sides[1], "by": "agent", "limit": 1})
+        assert here["contributions"]
+        check(here, sides)
+
+
+def test_windows_of_plans(run: Run, http: Ask) -> None:
+    """The rate of the active one falls while time passes."""
+    for window in ("5h", "7d"):
+        here, there = (
+            run("blocks", "--window", window, "--timezone", "UTC", "--json").json,
+            http("blocks", params={"window": window}),
+        )
+        check(here, window)
+        assert [block["is_active"] for block in here["blocks"]][-1]
+        for blocks in (here, there):
+            blocks["blocks"] = [without(block, "burn") for block in blocks["blocks"]]
+        assert here == there
+
+
 def test_what_needs_attention_and_its_acceptance(run: Run, http: Ask) -> None:
     """Only the command line reads the sources again to learn whether one of them has grown."""
     here, there = run("stale", "--json").json, http("stale")
