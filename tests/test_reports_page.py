@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.events.event import cost_observed, workflow_ended, workflow_started, workflow_tagged
+from ledger.events.annotations import workflow_tagged
+from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.storage.directory_store import DirectoryStore
 from tests.conftest import PROJECT
 from tests.projections.cli.commands.test_spend import on_a_terminal

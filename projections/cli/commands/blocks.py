@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from ledger.events import money, timestamps
-from projections.cli.options import config_path, data_option, history_option, import_option, json_option
+from projections.cli.options import data_option, history_option, import_option, json_option, tag_rules
 from projections.cli.output.console import console
 from projections.cli.output.costs import line_cost, print_missing
 from projections.cli.output.tables import Table
@@ -22,7 +22,6 @@ from projections.folding.spend import QUARTER_SECONDS
 from projections.reports.blocks import RECENT_DAYS, Block, Window, blocks
 from projections.reports.dimensions import parsed_where
 from projections.reports.periods import minute_of
-from projections.reports.tags import configured_tags
 from projections.reports.timezones import zone_named
 
 __all__ = ["blocks_command"]
@@ -50,7 +49,7 @@ def blocks_command(
     A window begins with the full hour of the first activity after the one before. Costs are list prices: where a plan
     pays, they are what the API would have cost.
     """
-    zone, rules = zone_named("--timezone", timezone), configured_tags(config_path())
+    zone, rules = zone_named("--timezone", timezone), tag_rules()
     conditions = parsed_where("--where", where)
     with opened(imports=True) as session:
         now = timestamps.now()

@@ -11,7 +11,7 @@ from rich.console import Console
 from ledger.events import money
 from ledger.text import counted
 from projections.cli.numbers import Whole
-from projections.cli.options import config_path, data_option, history_option, import_option, json_option
+from projections.cli.options import data_option, history_option, import_option, json_option, tag_rules
 from projections.cli.output.console import console
 from projections.cli.output.costs import line_cost, print_missing
 from projections.cli.output.tables import Table
@@ -24,7 +24,6 @@ from projections.folding.breakdown import UNATTRIBUTED
 from projections.reports.compare import Comparison, Contribution, Side, compare, compared_by, others, sides
 from projections.reports.dimensions import parsed_where, split_names
 from projections.reports.spend_report import total_tokens
-from projections.reports.tags import configured_tags
 from projections.reports.timezones import zone_named
 
 __all__ = ["compare_command"]
@@ -58,7 +57,7 @@ def compare_command(
 
     A and B are periods, such as 2026-10, 'last week' or 2026-11-01..2026-11-15, or values, such as template=sdlc.
     """
-    zone, rules = zone_named("--timezone", timezone), configured_tags(config_path())
+    zone, rules = zone_named("--timezone", timezone), tag_rules()
 
     def days(since: str, until: str) -> tuple[date | None, date | None]:
         return day_range(since, until, zone, names=("compare from", "to"))

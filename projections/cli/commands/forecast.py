@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from ledger.events import money, timestamps
-from projections.cli.options import config_path, data_option, history_option, idle_after, import_option, json_option
+from projections.cli.options import data_option, history_option, idle_after, import_option, json_option, tag_rules
 from projections.cli.output.console import console
 from projections.cli.output.costs import in_words, line_cost, print_missing, shown_cost
 from projections.cli.output.tables import Id, Table
@@ -18,7 +18,6 @@ from projections.cli.session import exit_code, opened
 from projections.documents.forecast import forecast_document
 from projections.reports.dimensions import parsed_where
 from projections.reports.forecast import Forecast, forecast
-from projections.reports.tags import configured_tags
 from projections.reports.timezones import zone_named
 
 __all__ = ["forecast_command"]
@@ -39,7 +38,7 @@ def forecast_command(where: tuple[str, ...], timezone: str | None, as_json: bool
     The burn rate is that of the last hour, or since a workflow's start. The projection goes on with the mean of the
     four weeks before today, weekdays and weekends apart, and has a range.
     """
-    zone, rules = zone_named("--timezone", timezone), configured_tags(config_path())
+    zone, rules = zone_named("--timezone", timezone), tag_rules()
     conditions = parsed_where("--where", where)
     with opened(imports=True) as session:
         now, after = timestamps.now(), idle_after()

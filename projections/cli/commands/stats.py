@@ -9,7 +9,7 @@ from rich.console import Console
 
 from projections.cli.first_steps import print_first_steps
 from projections.cli.numbers import Whole
-from projections.cli.options import config_path, data_option, history_option, import_option, json_option
+from projections.cli.options import data_option, history_option, import_option, json_option, tag_rules
 from projections.cli.output.console import console
 from projections.cli.output.costs import line_cost, print_missing
 from projections.cli.output.tables import Table
@@ -23,7 +23,6 @@ from projections.reports.dimensions import parsed_where, split_names
 from projections.reports.periods import quarters
 from projections.reports.spend_report import SpendQuery
 from projections.reports.stats import Stats, StatsReport, stats
-from projections.reports.tags import configured_tags
 from projections.reports.timezones import zone_named
 
 __all__ = ["stats_command"]
@@ -57,7 +56,7 @@ def stats_command(
 
     Wasted is what failed workflows and repeated runs cost, those before the last run of their workflow.
     """
-    zone, rules = zone_named("--timezone", timezone), configured_tags(config_path())
+    zone, rules = zone_named("--timezone", timezone), tag_rules()
     first, last = quarters(*day_range(since, until, zone), zone)
     names = tuple(split_names(by)) or ("template",)
     query = SpendQuery(names, where=parsed_where("--where", where), first=first, last=last)
