@@ -159,7 +159,7 @@ def settle(tree: Tree) -> None:
         if meter.below is not None:
             meter.below.settled_tokens, meter.below.new_basis = meter.below.tokens, 0
     for meter in tree.lacking:
-        meter.lacks_counter, meter.settled_lacks_counter = False, meter in without_counter
+        meter.lacks_counter, meter.settled_lacks_counter, meter.floor = False, meter in without_counter, None
     tree.lacking = without_counter
     tree.settle()
 

@@ -62,6 +62,8 @@ class State:
         error_message, end_time: of the end that decides.
         start_time: of the earliest start.
         run_start: when the current run started; "" in the first.
+        started: a program has started the current run, and not only an import.
+        restarted_at: when a program last started the current run again without an end before.
         kinds: of the sources of its readings; "" for those that name none.
         folder: the project whose `agents` folder its logs were read from, by their paths; None without such a log.
         last_activity: the latest moment of its readings, starts and ends; None without any.
@@ -91,6 +93,8 @@ class State:
     budget_nanousd: int | None = None
     error_message: str | None = None
     run_start: str = ""
+    started: bool = False
+    restarted_at: str = ""
     last_activity: str | None = None
     ended_late: bool = False
     accepted: dict[str, Acceptance] = field(default_factory=dict)
@@ -181,7 +185,9 @@ def _cost_observed(state: State, line: Line) -> None:
             meter, _name(line, "counter", line["counter"]), Reading(nanousd, reported, complete, final, usage), at
         )
         return
-    if nanousd < meter.settled_nanousd and _lacks_counter(state, line, moment):
+    if (nanousd < meter.settled_nanousd or state.tree.restarted) and _lacks_counter(
+        state, meter, nanousd, line, moment
+    ):
         complete = False
         state.tree.miss_counter(meter)
     state.tree.read(meter, Reading(nanousd, reported, complete, final, usage), at)
@@ -208,14 +214,17 @@ def _counter(line: Line) -> str | None:
     return None if value is None else _name(line, "counter", value)
 
 
-def _lacks_counter(state: State, line: Line, moment: str) -> bool:
-    """Return whether a reading below its meter's settled cost is of a counter that restarted at zero, without its name.
+def _lacks_counter(state: State, meter: Meter, nanousd: int, line: Line, moment: str) -> bool:
+    """Return whether a reading is of a counter that restarted at zero, without its name.
 
-    A call is not a cumulative total, a reading observed before the run started is only late, and a correction is
-    absolute.
+    It is below what its meter had cost when the run started, or had read when the program last started in it. A call is
+    not a cumulative total, a reading observed before that start is only late, and a correction is absolute.
     """
-    correction = line.get("final") is True and line.get("reason") is not None
-    return moment >= state.run_start and line.get("message_id") is None and not correction
+    if line.get("message_id") is not None or (line.get("final") is True and line.get("reason") is not None):
+        return False
+    read = state.tree.restarted.get(meter)
+    restarted = read is not None and nanousd < read.cost_nanousd and moment >= state.restarted_at
+    return restarted or (nanousd < meter.settled_nanousd and moment >= state.run_start)
 
 
 def _evidence(line: Line) -> tuple[str, str]:
@@ -286,8 +295,13 @@ def _lifecycle(state: State, line: Line) -> None:
         _take_metadata(state, line)
         if before.ended and not state.runs.ended:
             settle(state.tree)
-            state.run_start = _moment(line)
+            state.run_start, state.started = _moment(line), False
             state.status, state.end_time, state.error_message = RUNNING, None, None
+        if "source" not in line and run >= before.run and not state.runs.ended:
+            if state.started:
+                state.tree.restart()
+                state.restarted_at = _moment(line)
+            state.started = True
     elif kind in END_TYPES:
         moment, active_at = _moment(line), state.last_activity
         _active(state, moment, line)

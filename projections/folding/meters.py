@@ -10,7 +10,8 @@ figure it had settled at when the run started. Its cost follows from those and f
               else max(latest(m), below(m)); without a reading of its own in this run, below(m)
 
 Readings that name a counter add up instead; `counters.py` defines the sum. It competes with the highest reading without
-a counter, and is the meter's latest figure when one of its readings is the latest.
+a counter, and is the meter's latest figure when one of its readings is the latest. A reading that lacks a counter after
+a restart does not take the place of what the meter had read before it; see `Tree.restart`.
 
 Each meter contributes `cost(m) − Σ over children c of cost(c)` to the breakdown, under its key: the agent, session and
 model of its path, or the name of a sub-agent instead of the agent's once a reading names one. Each change of a cost
@@ -27,7 +28,7 @@ from operator import add, sub
 from typing import Final
 
 from projections.folding.counters import NEVER, MeterCounters, Moment
-from projections.folding.readings import NO_TOKENS, Figures, Reading, Tokens
+from projections.folding.readings import NO_TOKENS, Figures, Reading, Tokens, lower_bound
 from projections.folding.spend import Amounts, Dated, Key, Spent
 
 __all__ = ["MESSAGE", "MODEL", "ROOT", "Below", "Meter", "Path", "Tree"]
@@ -71,7 +72,9 @@ class Meter:
         counters: of this run's readings with one; None without any.
         latest_below_at: the moment and seq of the latest priced reading of any meter below; set once the run has ended.
         unpriced: bucketwise largest usage of its readings without a price, until a price covers it.
-        lacks_counter: a reading of this run is below the meter's settled cost, and names no counter.
+        lacks_counter: a reading of this run names no counter, and is below the meter's settled cost or below what the
+            meter had read when the program started again.
+        floor: the latter, which an incomplete latest reading does not take the place of.
         settled_lacks_counter: the same of an earlier run, whose figure no reading has replaced since.
         settled_nanousd, settled_tokens, settled_bits: its figures when this run started, and the bits of all readings
             that they were taken from.
@@ -111,6 +114,7 @@ class Meter:
     uncovered: bool = False
     lacks_counter: bool = False
     settled_lacks_counter: bool = False
+    floor: Reading | None = None
     below: Below | None = None
 
     def __post_init__(self) -> None:
@@ -163,13 +167,21 @@ class Meter:
                 summed = counters.running(self.settled)
                 highest = summed if highest is None or summed > highest else highest
             return highest if highest is not None and highest.cost_nanousd >= self.below_nanousd else None
-        latest, latest_at = self.latest, self.latest_at
-        if counters is not None and counters.latest_at > latest_at:
-            latest, latest_at = counters.final(self.settled, self.final_reading), counters.latest_at
+        latest = self.last_word()
         if latest is None:
             return None
-        covers_all = latest.final and self.latest_below_at <= latest_at
+        covers_all = latest.final and self.latest_below_at <= self.last_at
         return latest if covers_all or latest.cost_nanousd >= self.below_nanousd else None
+
+    def last_word(self) -> Reading | None:
+        """Return its own figure once its run has ended; None without a reading of its own in this run."""
+        latest, counters, floor = self.latest, self.counters, self.floor
+        if counters is not None and counters.latest_at > self.latest_at:
+            latest = counters.final(self.settled, self.final_reading)
+        if floor is None or latest is None or latest.cost_nanousd >= floor.cost_nanousd:
+            return latest
+        absolute = self.final_reading is not None and self.final_reading.complete
+        return latest if absolute else floor
 
     def evaluated(self, *, ended: bool) -> int:
         """Return its cost by the rules above, given its children's costs."""
@@ -186,6 +198,7 @@ class Tree:
         moved: meters that changed since `attribution.py` last updated the tree.
         unpriced: meters with usage that had no price.
         lacking: meters with a reading that lacks a counter.
+        restarted: the own figures of workflow, agents and models when a program was last started again in this run.
     """
 
     root: Meter = field(default_factory=lambda: Meter(ROOT, None))
@@ -196,6 +209,7 @@ class Tree:
     moved: set[Meter] = field(default_factory=set)
     unpriced: set[Meter] = field(default_factory=set)
     lacking: set[Meter] = field(default_factory=set)
+    restarted: dict[Meter, Reading] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.meters = {ROOT: self.root}
@@ -242,9 +256,19 @@ class Tree:
         meter.counters = meter.counters or MeterCounters(meter.settled)
         return meter.counters
 
+    def restart(self) -> None:
+        """Keep each meter's own figure, since the program starts again in a run that has not ended.
+
+        Sessions and messages never begin at zero again.
+        """
+        meters = (meter for meter in self.meters.values() if meter.path[1] is None and meter.level != MESSAGE)
+        self.restarted = {meter: word for meter in meters if (word := meter.last_word()) is not None}
+
     def miss_counter(self, meter: Meter) -> None:
-        """Mark a meter with a reading without a counter below its settled cost: its cost is a lower bound."""
+        """Mark a meter with a reading that lacks a counter: its cost is a lower bound."""
         meter.lacks_counter = True
+        if (read := self.restarted.get(meter)) is not None:
+            meter.floor = lower_bound(read)
         self.lacking.add(meter)
         self.moved.add(meter)
 
@@ -292,7 +316,7 @@ class Tree:
 
     def settle(self) -> None:
         """Start a new run from the current costs; the caller has stored settled tokens and basis."""
-        self.ended = False
+        self.ended, self.restarted = False, {}
         for meter in self.meters.values():
             meter.settled_nanousd = meter.cost_nanousd
             meter.grown_nanousd = 0

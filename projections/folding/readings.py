@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from ledger.events.fields import USAGE_FIELDS
 
-__all__ = ["NO_FIGURES", "NO_TOKENS", "Figures", "Reading", "Summed", "Tokens", "figures"]
+__all__ = ["NO_FIGURES", "NO_TOKENS", "Figures", "Reading", "Summed", "Tokens", "figures", "lower_bound"]
 
 Tokens = tuple[int, ...]
 """Counts in the order of `USAGE_FIELDS`."""
@@ -37,6 +37,14 @@ class Summed(Reading):
     """
 
     grown: Tokens
+
+
+def lower_bound(reading: Reading) -> Reading:
+    """Return a reading or a sum as one that is neither complete nor final."""
+    made = type(reading)(reading.cost_nanousd, reading.reported, complete=False, final=False, usage=reading.usage)
+    if isinstance(reading, Summed) and isinstance(made, Summed):
+        made.grown = reading.grown
+    return made
 
 
 def figures(reading: Reading) -> Figures:

@@ -63,11 +63,11 @@ Group = Literal[
 Where = Sequence[tuple[Group, tuple[str | int | None, ...]]]
 """Conditions on spend, all of which hold: a group, and the values of which it has one; None: no event names one."""
 
-FOLD_VERSION: Final = 8
+FOLD_VERSION: Final = 9
 """Raised whenever the same lines give another row; every store then folds every ledger again."""
 
 UPGRADE: Final = "upgrade: retry counts"
-"""The reason of a change of cost by a new `FOLD_VERSION` alone; since version 4 no cost has changed."""
+"""The reason of a change of cost by a new `FOLD_VERSION` alone; only retries have changed one, in versions 4 and 9."""
 
 NO_LEDGER: Final = "it has no ledger"
 _FIFTEEN_DIGITS_USD: Final = 999_999

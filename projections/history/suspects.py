@@ -263,7 +263,7 @@ def _marked(found: Row) -> Iterator[Suspect]:
     name, breakdown = found.adw_id, _breakdown(found)
     if retries := breakdown.get("retries_without_counter"):
         meters = ", ".join(retries)
-        why = f"the cost is at least this: a retry read less than the runs before it had cost ({meters})"
+        why = f"the cost is at least this: a retry read less than the attempts before it had cost ({meters})"
         next_step = (
             f"costledger correct --cost-usd USD --reason WHY -- {name} (what all attempts cost; from now on "
             f"costledger observe --counter ATTEMPT … -- {name}, another name for each attempt)"

@@ -119,5 +119,5 @@ def attempts(draw: st.DrawFn) -> list[dict[str, Any]]:
         if draw(st.booleans()):
             sequence.append(ended(draw(st.sampled_from(["completed", "failed"])), run))
             run += draw(st.integers(0, 1))
-        sequence.append(started(run))
+        sequence.append(started(run, **draw(st.sampled_from([{}, {}, {"source": {"kind": "adw"}}]))))
     return sequence

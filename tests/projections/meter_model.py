@@ -50,6 +50,9 @@ class MeterModel:
         self.settled_lacking: set[Path] = set()
         self.window: list[dict[str, Any]] = []
         self.ended, self.run, self.status, self.run_start = False, 0, "running", ""
+        self.started, self.restarted_at = False, ""
+        self.restarted: dict[Path, dict[str, Any]] = {}
+        self.floors: dict[Path, dict[str, Any]] = {}
         self.paths: set[Path] = {()}
         self.last_activity: str | None = None
         for line in lines:
@@ -63,13 +66,32 @@ class MeterModel:
         if kind == "cost_observed":
             self.hear(line)
         elif kind == "workflow_started":
-            if line["run"] > self.run:
-                if self.ended:
-                    self.settle()
-                    self.run_start = moment(line)[0]
-                self.run = line["run"]
+            self.start(line)
         elif line["run"] >= self.run:
             self.run, self.ended, self.status = line["run"], True, kind.removeprefix("workflow_")
+
+    def start(self, line: dict[str, Any]) -> None:
+        """A new run, or the program was started again in this one; an import starts no program."""
+        if line["run"] < self.run or (self.ended and line["run"] == self.run):
+            return
+        self.run = line["run"]
+        if self.ended:
+            self.settle()
+            self.run_start, self.started = moment(line)[0], False
+        if "source" not in line:
+            if self.started:
+                self.restart()
+                self.restarted_at = moment(line)[0]
+            self.started = True
+
+    def restart(self) -> None:
+        """What each workflow, agent and model had read, had the run ended here."""
+        self.ended = True
+        words = {
+            path: self.last_word(path) for path in self.paths if not {"session_id", "message_id"} & dict(path).keys()
+        }
+        self.restarted = {path: word for path, word in words.items() if word is not None}
+        self.ended = False
 
     def hear(self, line: dict[str, Any]) -> None:
         path = path_of(line)
@@ -80,9 +102,13 @@ class MeterModel:
             self.counted.setdefault(path, self.settled_figures(path))
         if "cost_usd" in line:
             again = usd(line) < self.settled.get(path, 0) and moment(line)[0] >= self.run_start
+            if path in self.restarted and usd(line) < usd(self.restarted[path]):
+                again = again or moment(line)[0] >= self.restarted_at
             correction = line.get("final") and "reason" in line
             if again and "counter" not in line and "message_id" not in line and not correction:
                 self.lacking.add(path)
+                if path in self.restarted:
+                    self.floors[path] = self.restarted[path] | {"partial": True, "final": False}
                 line = line | {"partial": True}
             self.window.append(line)
         elif "usage" not in line or any(usage_of(line)):
@@ -109,6 +135,7 @@ class MeterModel:
         self.settled, self.settled_tokens, self.settled_unpriced = settled, tokens, uncovered
         self.unpriced = dict(uncovered)
         self.window, self.unpriced_window, self.ended, self.status = [], [], False, "running"
+        self.restarted, self.floors = {}, {}
 
     def cost(self, path: Path) -> Fraction:
         chosen = self.chosen(path)
@@ -123,9 +150,19 @@ class MeterModel:
         if not self.ended:
             highest = max([*own, *summed], key=standing)
             return highest if usd(highest) >= self.below(path) else None
-        latest = max([*own, *summed], key=moment)
+        latest, word = max([*own, *summed], key=moment), self.last_word(path)
+        assert word is not None
         later = [x for x in self.window if is_below(path_of(x), path) and moment(x) > moment(latest)]
-        return latest if (latest.get("final") and not later) or usd(latest) >= self.below(path) else None
+        return word if (word.get("final") and not later) or usd(word) >= self.below(path) else None
+
+    def last_word(self, path: Path) -> dict[str, Any] | None:
+        """Its own figure once ended: no incomplete reading that lacks a counter is below what was read before."""
+        own = [line for line in self.window if path_of(line) == path and "counter" not in line]
+        latest = max([*own, *([self.summed(path)] if self.counters(path) else [])], key=moment, default=None)
+        floor, final = self.floors.get(path), self.word(path)
+        if latest is None or floor is None or usd(latest) >= usd(floor):
+            return latest
+        return latest if final is not None and not final.get("partial") else floor
 
     def counters(self, path: Path) -> list[str]:
         """Those that were read in this run."""

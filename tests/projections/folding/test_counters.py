@@ -156,6 +156,44 @@ def test_a_retry_that_reads_less_without_a_counter_is_a_lower_bound_and_says_so(
     assert orjson.loads(third.cost_breakdown)["retries_without_counter"] == ["agent plan"]
 
 
+def test_a_program_that_was_killed_and_reads_less_without_a_counter_is_a_lower_bound_and_says_so() -> None:
+    killed = [started(), plan("2.50"), started()]
+    for after in ([], [ended()], [ended(), started(2)], [started(), plan("1.95"), ended()]):
+        made = shown(*killed, plan("1.90"), *after)
+        assert (made.actual_cost_total, made.cost_basis) == (2.5, "partial")
+        assert orjson.loads(made.cost_breakdown)["retries_without_counter"] == ["agent plan"]
+    third = shown(*killed, plan("1.90"), ended(), started(2), plan("0.30", "three"), ended(run=2))
+    assert (third.actual_cost_total, third.cost_basis) == (2.8, "partial")
+    counted = shown(started(), plan("2.50", "one"), started(), plan("1.90"), ended())
+    assert (counted.actual_cost_total, counted.cost_basis) == (2.5, "partial")
+    corrected = [*killed, plan("1.90"), plan("1.00", final=True, reason="invoice of both attempts")]
+    made = shown(*corrected, ended())
+    assert (made.actual_cost_total, made.cost_basis) == (1.0, "reported")
+    assert usd(*corrected, plan("0.10", "three"), ended()) == "1.10", "a correction is no lower bound"
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    [
+        [plan("2.50"), started(), plan("1.90")],
+        [started(source={"kind": "adw"}), plan("2.50"), started(), plan("1.90")],
+        [started(), plan("2.50"), started(source={"kind": "adw"}), plan("1.90")],
+        [started(), plan("2.50"), ended(), started(2), started(2, source={"kind": "adw"}), plan("2.60"), plan("2.55")],
+        [started(), plan("2.50"), started(), plan("2.60"), plan("2.55")],
+        [started(), plan("2.50"), started(), plan("1.90", observed_at=second(2))],
+        [started(), plan("2.50"), started(), plan("1.90", message_id="m1")],
+        [started(), plan("2.50"), started(), build("1.90")],
+        [started(), plan("2.50", session_id="s1"), started(), plan("1.90", session_id="s1")],
+        [started(), plan("2.50", "one"), started(), plan("1.90", "two")],
+        [started(), plan("2.50"), started(), plan("1.90", final=True, reason="invoice")],
+    ],
+)
+def test_what_no_restarted_program_read_from_zero_lacks_no_counter(sequence: list[dict[str, Any]]) -> None:
+    for made in (shown(*sequence), shown(*sequence, ended(run=2))):
+        assert made.cost_basis == "reported"
+        assert "retries_without_counter" not in made.cost_breakdown
+
+
 @given(attempts())
 def test_a_retry_without_a_counter_is_named_as_in_the_naive_model_and_makes_a_lower_bound(
     sequence: list[dict[str, Any]],
