@@ -122,6 +122,18 @@ def test_attempts_that_name_their_counter_add_up(run: Run) -> None:
     assert (refused.code, "a session or a message has its own meter" in refused.err) == (2, True)
 
 
+def test_a_script_that_was_killed_and_names_no_counter_is_a_lower_bound(run: Run) -> None:
+    for cost in ("2.50", "1.90"):
+        run("start", "w")
+        run("observe", "w", "--agent", "plan", "--cost-usd", cost)
+    for end in ([], ["complete", "w"]):
+        run(*end or ["history"])
+        row = run("show", "w", "--json").json
+        assert (row["actual_cost_total"], row["cost_basis"]) == ("2.50", "partial")
+        (found,) = [one for one in run("stale", "--json").json["findings"] if one["kind"] == "retry_without_counter"]
+        assert "--counter" in found["next_step"]
+
+
 def test_what_an_upgrade_changes_is_printed_first(run: Run) -> None:
     for name in ("one", "two"):
         run("observe", "w", "--agent", "plan", "--cost-usd", "0.50", "--counter", name)
