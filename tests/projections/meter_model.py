@@ -60,7 +60,8 @@ class MeterModel:
 
     def take(self, line: dict[str, Any]) -> None:
         kind = line["type"]
-        if "reason" not in line or kind != "cost_observed":
+        undated = kind == "workflow_started" and "source" in line and "observed_at" not in line
+        if not undated and ("reason" not in line or kind != "cost_observed"):
             happened = line.get("spent_at") or line.get("observed_at") or line["recorded_at"]
             self.last_activity = max(self.last_activity or "", min(happened, line["recorded_at"]))
         if kind == "cost_observed":
