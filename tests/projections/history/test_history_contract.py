@@ -242,8 +242,20 @@ def test_spend_is_kept_by_quarter_hour_and_summed_by_any_group(bench: Bench) -> 
         (0, "sdlc", 17, "0.50", 7),
         (1, "sdlc", 17, "1.00", 0),
     ]
-    merged = [(one.group, one.amounts[0]) for one in bench.history.spent(["agent"], starts=())]
-    assert merged == [(("plan",), 500_000_000), (("build",), 1_000_000_000)]
+    merged = {one.group: one.amounts[0] for one in bench.history.spent(["agent"], starts=())}
+    assert merged == {("plan",): 500_000_000, ("build",): 1_000_000_000}
+    of_one = bench.history.spent(["model"], starts=(), where=[("adw_id", ("v",)), ("issue_number", (17, None))])
+    assert [(one.group, one.amounts[0]) for one in of_one] == [(("opus",), 450_000_000)]
+    assert list(bench.history.spent(starts=(), where=[("project", ())])) == []
+    assert sorted(bench.history.row_values("project"), key=str) == [None, "site"]
+    begin = quarter_of(at(0))
+    assert bench.history.spent_between() == (begin, begin + 1)
+    by_period = bench.history.spent(["adw_id"], starts=[begin - 4, begin + 1])
+    assert sorted((one.quarter - begin, *one.group, one.amounts[0]) for one in by_period) == [
+        (0, "v", 450_000_000),
+        (0, "w", 50_000_000),
+        (1, "w", 1_000_000_000),
+    ]
     assert [one.amounts[0] for one in bench.history.spent(starts=())] == [1_500_000_000]
     assert list(bench.history.spent(first=0, last=1, starts=())) == []
     later = quarter_of(at(15))
