@@ -156,3 +156,22 @@ def test_proving_runs_in_the_background_and_health_tells_what_it_found(server: S
     assert [finding["workflow_id"] for finding in body["findings"]] == ["broken"]
     assert body["findings_count"] == 1
     until(lambda: server.client.get("/api/health").json()["problems"], lambda problems: "broken" in problems)
+
+
+def test_spend_is_split_and_filtered_by_anything_and_a_limit_leaves_the_rest_in_one_figure(server: Server) -> None:
+    asked: dict[str, Any] = {"period": "all", "by": ["template,model", "status"], "until": "2026-11-30"}
+    whole = server.client.get("/api/spend", params=asked).json()
+    assert whole["by"] == "template,model,status"
+    assert {"template": "sdlc", "model": "opus", "status": "running"} in [line["dimensions"] for line in whole["lines"]]
+    some = server.client.get("/api/spend", params=asked | {"limit": 1}).json()
+    assert (len(some["lines"]), some["others"]["lines"]) == (1, len(whole["lines"]) - 1)
+    assert some["total"] == whole["total"]
+    of_one = server.client.get("/api/spend", params={"where": ["template=sdlc", "model=opus", "model=haiku"]}).json()
+    assert of_one["total"]["cost_usd"] == "3.50"
+
+
+def test_a_large_answer_is_compressed_for_a_client_that_accepts_it(server: Server) -> None:
+    for accepted, encoding in (("gzip", "gzip"), ("identity", None)):
+        answer = server.client.get("/api/spend", headers={"accept-encoding": accepted})
+        assert (answer.status_code, answer.headers.get("content-encoding")) == (200, encoding)
+        assert answer.json()["lines"]
