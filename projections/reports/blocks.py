@@ -59,12 +59,12 @@ class Block:
         """Return whether a moment is in the window."""
         return self.start * QUARTER_SECONDS <= now.timestamp() < self.end * QUARTER_SECONDS
 
-    def burn(self, now: datetime) -> Burn:
+    def burn(self, now: datetime) -> BlockRate:
         """Return the rate since the first activity, and what the window comes to by its end."""
         at = int(now.timestamp())
         spent_in, left = max(at - self.first * QUARTER_SECONDS, QUARTER_SECONDS), self.end * QUARTER_SECONDS - at
         cost, tokens = Fraction(max(self.cost, 0), spent_in), Fraction(max(self.tokens, 0), spent_in)
-        return Burn(
+        return BlockRate(
             left,
             round(cost * 3600),
             round(tokens * 60),
@@ -74,7 +74,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Burn:
+class BlockRate:
     """The burn rate of an active window, and what it comes to if that goes on.
 
     Attributes:
