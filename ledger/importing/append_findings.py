@@ -7,6 +7,7 @@ from ledger.events.timestamps import Clock
 from ledger.importing.import_plan import ImportPlan
 from ledger.importing.ledger_state import LedgerState, state_of
 from ledger.importing.planner import plan
+from ledger.importing.removed_findings import removed_of, without_removed
 from ledger.pricing.price_book import PriceBook
 from ledger.sources.findings import Findings
 from ledger.storage.append import Receipt
@@ -34,16 +35,22 @@ def append_findings(
     Raises:
         CostledgerError: nothing was appended.
     """
+    removed = removed_of(store)
+    left, notes = without_removed(findings, workflow_id, removed)
+    if removed.has_workflow(workflow_id):
+        return ImportPlan(workflow_id, LedgerState(), skipped=notes), []
     given = [] if state is None else [state]
 
     def make() -> ImportPlan:
         """Plan against the given state first, then against the ledger."""
         current, now = given.pop() if given else _read(store, workflow_id), clock()
-        made = plan(workflow_id, findings, current, prices, now, status)
+        made = plan(workflow_id, left, current, prices, now, status)
         made.limit_moments(now)
         return made
 
-    return append_planned(store, make)
+    made, receipts = append_planned(store, make)
+    made.skipped += notes
+    return made, receipts
 
 
 def _read(store: LedgerStore, workflow_id: str) -> LedgerState:

@@ -17,6 +17,7 @@ from ledger.events.workflow_ids import check_workflow_id
 from ledger.importing.append_findings import append_findings
 from ledger.importing.import_options import IMPORT_DEFAULTS, ImportOptions
 from ledger.importing.import_report import ImportReport
+from ledger.importing.removed_findings import removed_of
 from ledger.importing.session_homes import by_session_home, session_homes
 from ledger.importing.source_registry import SourceEntry, SourceRegister, Sources
 from ledger.importing.takeovers import agent_of, is_default, sessions_of, take_over
@@ -117,7 +118,7 @@ def _import_part(
     for workflow_id, findings in by_session_home(part.workflow_id, part.read(), homes):
         report.skipped += findings.skipped
         made, _ = append_findings(store, workflow_id, findings, options.book(), options.clock, options.status)
-        if not made.seq and not made.events:
+        if not made.seq and not made.events and not removed_of(store).has_workflow(workflow_id):
             store.open(workflow_id)  # so that a workflow whose logs are still empty is shown
         report.count(workflow_id, len(made.events), made.unchanged)
         report.skipped += made.skipped

@@ -119,6 +119,23 @@ class SourceRegister:
             raise SourceUnreadable(self.path, f"cannot be written: {reason(error)}") from error
         return gone
 
+    def drop(self, ids: set[str]) -> None:
+        """Delete the sources that name one of these ids, as a workflow or in their path.
+
+        Raises:
+            SourceUnreadable: the register cannot be read or written.
+        """
+        try:
+            with locked(self._data):
+                for path in (self.path, self._forgotten):
+                    entries = _entries_in(path)
+                    kept = [one for one in entries if one.workflow_id not in ids and not ids & {*Path(one.path).parts}]
+                    kept = [one for one in kept if Path(one.path).stem not in ids]
+                    if kept != entries:
+                        _store(path, kept)
+        except OSError as error:
+            raise SourceUnreadable(self.path, f"cannot be written: {reason(error)}") from error
+
 
 def _entries_in(path: Path) -> list[SourceEntry]:
     try:

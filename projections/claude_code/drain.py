@@ -28,6 +28,7 @@ from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable
 from ledger.events import money, timestamps
 from ledger.importing.import_options import ImportOptions
 from ledger.importing.message_index import MessageIndex
+from ledger.importing.removed_findings import removed_of
 from ledger.importing.transcript_importer import import_transcripts
 from ledger.pricing.price_book import PriceBook
 from ledger.sources.findings import Options
@@ -197,7 +198,10 @@ class _Batch:
         def beyond(session_id: str) -> int:
             return elsewhere(self._store, session_id, self.sessions[session_id].get("elsewhere", ()))
 
-        append_spool_line(self._store, workflow_id, items, self._counters, beyond)
+        removed = removed_of(self._store)
+        left = [item for item in items if not removed.has_session(item.session_id)]
+        if left and not removed.has_workflow(workflow_id):
+            append_spool_line(self._store, workflow_id, left, self._counters, beyond)
 
     def read_transcripts(self, workflow_id: str, items: list[SpoolLine]) -> None:
         """Import what the transcripts of one workflow's sessions have grown by, and cache these sessions."""

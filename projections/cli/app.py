@@ -87,6 +87,7 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
         "move": _Entry(
             "move", "Let a workflow count in another one.", "costledger move a5b80595 --to issue-17 --agent plan"
         ),
+        "remove": _Entry("remove", "Forget a workflow, or erase it.", "costledger remove a5b80595"),
         "append": _Entry(
             "append", "Append events as JSON lines from stdin.", "costledger append --json < events.jsonl"
         ),

@@ -334,6 +334,10 @@ class HistoryStore(Protocol):
         """
         ...
 
+    def forget_audit(self, adw_ids: Collection[str]) -> None:
+        """Delete the audit entries of workflows, and the numbers of their changes."""
+        ...
+
     def rebuilding(self) -> AbstractContextManager[Fresh]:
         """Return a store of fresh rows next to the old ones; without a `swap` they leave no trace."""
         ...

@@ -347,6 +347,14 @@ class PostgresHistory(HistoryStore):
 
         return self._connection.run(work)
 
+    def forget_audit(self, adw_ids: Collection[str]) -> None:
+
+        def work(cursor: Cursor) -> None:
+            for table in ("cost_audit_log", "costledger_change"):
+                cursor.execute(f"DELETE FROM {table} WHERE adw_id = ANY(%s)", (list(adw_ids),))
+
+        self._connection.run(work)
+
     @contextlib.contextmanager
     def rebuilding(self) -> Iterator[Fresh]:
         """Return the rows of a new version; all of it is one transaction of a session of its own."""

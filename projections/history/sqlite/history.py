@@ -203,6 +203,11 @@ class SqliteHistory(HistoryStore):
         with self._connection.errors(), self._connection.transaction():
             return self._remove_rows(adw_ids, reason)
 
+    def forget_audit(self, adw_ids: Collection[str]) -> None:
+        with self._connection.errors(), self._connection.transaction():
+            for table in ("cost_audit_log", "costledger_change"):
+                self._db.executemany(f"DELETE FROM {table} WHERE adw_id = ?", [(name,) for name in adw_ids])
+
     @contextlib.contextmanager
     def rebuilding(self) -> Iterator[Fresh]:
         with self._connection.errors(), fresh_rows(self._connection, self._write_batch, self._remove_rows) as fresh:
