@@ -61,6 +61,10 @@ def test_what_was_moved_counts_there_and_later_readings_too(ledgers: MemoryStore
     assert (breakdown["moved_from"], orjson.loads(here.cost_breakdown)["moved_to"]) == ({"a": "2.50"}, {"b": "2.50"})
     assert (there.output_tokens, there.issue_number, there.cost_basis) == (9, 17, "reported")
     assert (here.status, here.total_tokens, here.last_activity) == ("running", 0, None)
+    before = history.rows(), history.parts(), history.spend("b")
+    assert rebuild(ledgers, history).changes == []
+    assert (history.rows(), history.parts(), history.spend("b")) == before
+    assert list(verify(ledgers, history, Proof())) == []
     audit = [(one.adw_id, one.old_cost, one.new_cost) for one in history.audit()]
     assert audit[2:] == [("a", 2, 0), ("b", 1, 3), ("b", 3, 3.5)]
 
