@@ -7,7 +7,7 @@ to a workflow without a ledger, or in a circle, has no effect.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from operator import add
@@ -79,19 +79,29 @@ def part_of_row(row: Row, spend: tuple[Spend, ...]) -> LedgerPart:
     return LedgerPart(replace(row, actual_cost_nanousd=cost, actual_cost_total=float(money.to_wire(cost))), spend, ())
 
 
-def composed(parts: Mapping[str, LedgerPart]) -> dict[str, CountedRow]:
+def composed(parts: Mapping[str, LedgerPart], changed: Collection[str] | None = None) -> dict[str, CountedRow]:
     """Return the rows and the spend of workflows that moves connect, by id.
 
     Args:
         parts: of all of them that have a ledger.
+        changed: return only rows that depend on these ledgers; None: all.
     """
     counted: dict[str, dict[str, list[Spend]]] = {name: {} for name in parts}
     for name, part in sorted(parts.items()):
         _distribute(name, part, parts, counted)
     try:
-        return {name: _composed(name, parts, counted) for name in parts}
+        wanted = parts if changed is None else _depending(changed, parts)
+        return {name: _composed(name, parts, counted) for name in wanted}
     except UnstorableRow:  # their sum does not fit a row
         return {name: CountedRow(part.row, part.spend, moved=False) for name, part in parts.items()}
+
+
+def _depending(changed: Collection[str], parts: Mapping[str, LedgerPart]) -> list[str]:
+    """Return these workflows, and those in which something of them counts."""
+    found = {name for name in changed if name in parts}
+    for name in tuple(found):
+        found |= {_destination(parts, name, session_id)[0] for session_id in (None, *(m[0] for m in parts[name].moves))}
+    return sorted(found)
 
 
 def _distribute(

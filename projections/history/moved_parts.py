@@ -27,8 +27,12 @@ class PartStore(Protocol):
         """Return the moves from or to these workflows, each as (from, to)."""
         ...
 
-    def load(self, workflow_ids: Collection[str]) -> dict[str, LedgerPart]:
-        """Return the parts of these workflows: as stored, else made of the row; those without either are left out."""
+    def stored(self, workflow_ids: Collection[str]) -> dict[str, LedgerPart]:
+        """Return the stored parts of these workflows."""
+        ...
+
+    def from_rows(self, workflow_ids: Collection[str]) -> dict[str, LedgerPart]:
+        """Return the parts of these workflows by their rows, which no move has changed; those without are left out."""
         ...
 
     def save(self, parts: Mapping[str, LedgerPart]) -> None:
@@ -51,7 +55,7 @@ def connected(store: PartStore, workflow_ids: Iterable[str]) -> set[str]:
 
 
 def recomposed(store: PartStore, fresh: Iterable[Projected], *, removed: Collection[str] = ()) -> dict[str, CountedRow]:
-    """Store the parts of ledgers, and return the rows of all workflows that are or were connected with them.
+    """Store the parts of ledgers, and return the rows that follow from them, also of other workflows.
 
     Args:
         fresh: ledgers that were folded; of one that no move names, nothing is stored or returned.
@@ -62,21 +66,30 @@ def recomposed(store: PartStore, fresh: Iterable[Projected], *, removed: Collect
     first = {name for name, part in parts.items() if part.moves or name in named} | (named & {*removed})
     if not first:
         return {}
+    stored = store.stored(first)
+    as_before = not removed and all(name in stored and stored[name].moves == parts[name].moves for name in first)
     before = connected(store, first)
     store.drop(removed)
     store.save({name: parts[name] for name in first & parts.keys()})
     members = connected(store, before | first) - {*removed}
     store.save({name: parts[name] for name in members & parts.keys()})
-    return composed_again(store, members)
+    return composed_again(store, members, first if as_before else None)
 
 
-def composed_again(store: PartStore, workflow_ids: Collection[str]) -> dict[str, CountedRow]:
-    """Return the rows of all these workflows, and store the parts of those that a move names."""
-    parts = store.load(workflow_ids)
-    alone = {name for name in parts if not store.edges({name})}
-    store.save({name: part for name, part in parts.items() if name not in alone})
-    store.drop(alone)
-    return composed(parts)
+def composed_again(
+    store: PartStore, workflow_ids: Collection[str], changed: Collection[str] | None = None
+) -> dict[str, CountedRow]:
+    """Return the rows of these workflows, all that moves connect, and store the parts of those that a move names.
+
+    Args:
+        changed: only these have changed, and not by a move: only rows that depend on them are returned; None: any.
+    """
+    stored = store.stored(workflow_ids)
+    parts = stored | store.from_rows(set(workflow_ids) - stored.keys())
+    named = {name for edge in store.edges(parts) for name in edge}
+    store.save({name: part for name, part in parts.items() if name in named and name not in stored})
+    store.drop(stored.keys() - named)
+    return composed(parts, changed)
 
 
 def text_of_part(part: LedgerPart) -> str:

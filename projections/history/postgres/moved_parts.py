@@ -44,13 +44,13 @@ class PostgresParts(PartStore):
         names = list(workflow_ids)
         return {(name, to) for name, to in self._cursor.execute(query, (names, names))}
 
-    def load(self, workflow_ids: Collection[str]) -> dict[str, LedgerPart]:
-        query = f"SELECT workflow_id, part FROM {self._part} WHERE workflow_id = ANY(%s)"
-        found = {name: part_of_text(text) for name, text in self._cursor.execute(query, (list(workflow_ids),))}
-        for name in set(workflow_ids) - found.keys():
-            if (row := self._row(name)) is not None:
-                found[name] = part_of_row(row, self._spend(name))
-        return dict(sorted(found.items()))
+    def stored(self, workflow_ids: Collection[str]) -> dict[str, LedgerPart]:
+        query = f"SELECT workflow_id, part FROM {self._part} WHERE workflow_id = ANY(%s) ORDER BY 1"
+        return {name: part_of_text(text) for name, text in self._cursor.execute(query, (list(workflow_ids),))}
+
+    def from_rows(self, workflow_ids: Collection[str]) -> dict[str, LedgerPart]:
+        rows = ((name, self._row(name)) for name in sorted(workflow_ids))
+        return {name: part_of_row(row, self._spend(name)) for name, row in rows if row is not None}
 
     def save(self, parts: Mapping[str, LedgerPart]) -> None:
         self.drop(parts)

@@ -31,16 +31,14 @@ class SqliteParts(PartStore):
             return set()
         return {edge for name in workflow_ids for edge in self._db.execute(query, (name,))}
 
-    def load(self, workflow_ids: Collection[str]) -> dict[str, LedgerPart]:
-        found = {name: part for name in workflow_ids if (part := self._load(name)) is not None}
-        return dict(sorted(found.items()))
+    def stored(self, workflow_ids: Collection[str]) -> dict[str, LedgerPart]:
+        query = "SELECT part FROM costledger_part WHERE workflow_id = ?"
+        found = ((name, self._db.execute(query, (name,)).fetchone()) for name in sorted(workflow_ids))
+        return {name: part_of_text(part[0]) for name, part in found if part is not None}
 
-    def _load(self, name: str) -> LedgerPart | None:
-        stored = self._db.execute("SELECT part FROM costledger_part WHERE workflow_id = ?", (name,)).fetchone()
-        if stored is not None:
-            return part_of_text(stored[0])
-        row = self._row(name)
-        return None if row is None else part_of_row(row, self._spend(name))
+    def from_rows(self, workflow_ids: Collection[str]) -> dict[str, LedgerPart]:
+        rows = ((name, self._row(name)) for name in sorted(workflow_ids))
+        return {name: part_of_row(row, self._spend(name)) for name, row in rows if row is not None}
 
     def save(self, parts: Mapping[str, LedgerPart]) -> None:
         self.drop(parts)
