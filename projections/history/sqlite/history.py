@@ -18,7 +18,7 @@ from projections.folding.spend import Spend
 from projections.history.moved_parts import recomposed
 from projections.history.query import Page, Query
 from projections.history.spend_sql import values_query
-from projections.history.sqlite import pages
+from projections.history.sqlite import pages, rollups
 from projections.history.sqlite.connection import SqliteConnection
 from projections.history.sqlite.moved_parts import SqliteParts
 from projections.history.sqlite.rebuild import fresh_rows
@@ -207,6 +207,8 @@ class SqliteHistory(HistoryStore):
         with self._connection.errors(), self._connection.transaction():
             for table in ("cost_audit_log", "costledger_change"):
                 self._db.executemany(f"DELETE FROM {table} WHERE adw_id = ?", [(name,) for name in adw_ids])
+        with self._connection.errors():
+            rollups.compact(self._db)  # whose sums have the names of agents and models
 
     @contextlib.contextmanager
     def rebuilding(self) -> Iterator[Fresh]:

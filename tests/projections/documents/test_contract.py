@@ -14,7 +14,6 @@ import pytest
 from pydantic import TypeAdapter
 
 from ledger.events import money, timestamps
-from ledger.events import timestamps
 from projections.documents.removals import RemovalDocument
 from projections.documents.sources import SourcesDocument
 from tests.conftest import PROJECT
@@ -87,6 +86,8 @@ def test_a_tree_adds_up_to_the_cost_of_its_workflow(run: Run, http: Ask) -> None
         spent = sum(money.from_wire(one["cost_usd"]) for one in tree["branches"])
         assert spent == money.from_wire(run("show", name, "--json").json["actual_cost_total"])
         assert len(tree["messages"]) <= 1 <= tree["message_count"]
+
+
 def test_a_removal_has_the_fields_of_its_document(run: Run, http: Ask) -> None:  # noqa: ARG001
     """It has no route: who reads the page does not remove what is on this machine."""
     answer = run("remove", "w1", "--json").json

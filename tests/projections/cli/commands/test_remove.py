@@ -79,6 +79,8 @@ def test_a_purge_leaves_no_byte_of_the_content(run: Run, tmp_path: Path, removed
     run("import", "claude", str(log), "--workflow-id", WORKFLOW)
     run("history")
     run("stale")
+    run("daily", "--by", "agent")  # which makes sums
+    run("monthly")
     data = tmp_path / "data"
     (data / "ledgers" / f"{WORKFLOW}.jsonl.torn-1").write_text('{"agent":"secret-agent"')
     (data / "live").mkdir(exist_ok=True)
