@@ -101,6 +101,7 @@ SUITES: Final[Mapping[str, str]] = {
     "projections.server.http.parameters": "projections/server/routes/test_workflows.py",
     "projections.server.webhooks.collector": "projections/server/webhooks/test_dispatcher.py",
     "projections.server.background.group_commit": "projections/server/routes/test_events.py",
+    "ledger.config.budgets": "ledger/config/test_schema.py",
     "projections.server.background.budget_status": "projections/server/routes/test_events.py",
     "projections.server.background.row_refresher": "projections/server/test_shared_history.py",
     "projections.server.background.verification": "projections/server/routes/test_spend.py",

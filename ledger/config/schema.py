@@ -7,8 +7,9 @@
     [providers]                     # the provider whose prices apply, by a glob of the model's name
     idle_after = "1h"               # an open workflow without activity for so long is shown as idle
     [budgets]                       # default_usd, and by_template
+    [[budgets.period]]              # usd per day, week or month, of what `where` asks for
     [[tags]]                        # set, and globs of project, branch and template: tags of workflows as they are read
-    [[webhooks]]                    # url, secret_env or secret_file, events
+    [[webhooks]]                    # url, secret_env or secret_file, events, format
 
 Appending imports this module only when there is such a file: pydantic takes most of the time of a cold start.
 """
@@ -26,9 +27,10 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from ledger.config.values import Name, Provider, Rate, Share, Span, Usd, WorkflowId
+from ledger.config.budgets import BudgetConfig, PeriodBudgetConfig
+from ledger.config.values import Name, Provider, Rate, Section, Span, WorkflowId
 from ledger.errors import InvalidConfig, InvalidInput, reason
 from ledger.events.fields import check_tags
 from ledger.sources import KINDS, MAPPED_KINDS, TRANSCRIPT_KINDS
@@ -70,11 +72,7 @@ _PROBLEMS: Final = {
 }
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SourceConfig(_Section):
+class SourceConfig(Section):
     """A source to import and to follow.
 
     Attributes:
@@ -125,7 +123,7 @@ class SourceConfig(_Section):
         return self
 
 
-class PriceOverride(_Section):
+class PriceOverride(Section):
     """Rates that were agreed for the models whose name a glob matches; a bucket that is not named has no price.
 
     Attributes:
@@ -157,28 +155,7 @@ class PriceOverride(_Section):
         return {bucket: rate for bucket, rate in given.items() if rate is not None}
 
 
-class BudgetConfig(_Section):
-    """What workflows may cost, in nanodollars, where their start names no budget.
-
-    Attributes:
-        warn_at: the shares of a budget that are warned of, the smallest first; of each budget, however it was set.
-    """
-
-    default_usd: Usd | None = None
-    by_template: dict[str, Usd] = Field(default_factory=dict)
-    warn_at: tuple[Share, ...] = (Decimal("0.8"),)
-
-    @field_validator("warn_at")
-    @classmethod
-    def _smallest_first(cls, shares: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
-        return tuple(sorted(set(shares)))
-
-    def of(self, workflow_template: str | None) -> int | None:
-        """Return the budget of a workflow by its template; None when none is set."""
-        return self.by_template.get(workflow_template or "", self.default_usd)
-
-
-class TagConfig(_Section):
+class TagConfig(Section):
     """Tags for the workflows that match, applied when they are read; their own tags count first.
 
     Attributes:
@@ -205,12 +182,14 @@ class TagConfig(_Section):
         return {column: glob for column, glob in given.items() if glob is not None}
 
 
-class WebhookConfig(_Section):
+class WebhookConfig(Section):
     """An endpoint that receives messages by HTTP, signed with a secret that is not in this file.
 
     Attributes:
-        secret_env, secret_file: where the secret is: an environment variable, or a file with nothing else in it.
+        secret_env, secret_file: where the secret is: an environment variable, or a file with nothing else in it; for
+            Slack none is needed.
         events: some of `WEBHOOK_EVENTS`.
+        format: the body: the whole message, or a sentence of it as Slack's incoming webhooks take it.
         allow_private: the address may be private to this network, and without TLS.
         timeout_seconds: of one attempt.
         attempts: a message is given up after this many, until it is sent again by hand.
@@ -223,6 +202,7 @@ class WebhookConfig(_Section):
     events: tuple[
         Literal["cost.updated", "workflow.settled", "budget.warned", "budget.exceeded", "ledger.damaged"], ...
     ] = WEBHOOK_EVENTS
+    format: Literal["standard", "slack"] = "standard"
     allow_private: bool = False
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     attempts: Annotated[int, Field(ge=1, le=100)] = 20
@@ -239,7 +219,8 @@ class WebhookConfig(_Section):
             raise ValueError("url must be https://HOST/… without a user name")
         if parts.scheme == "http" and not self.allow_private:
             raise ValueError("url must be https://…; http is for private addresses, with allow_private = true")
-        if (self.secret_env is None) == (self.secret_file is None):
+        secrets = (self.secret_env is not None) + (self.secret_file is not None)
+        if secrets != 1 and not (secrets == 0 and self.format == "slack"):
             raise ValueError("name the secret by one of secret_env and secret_file")
         return self
 
@@ -259,7 +240,7 @@ def _is_host(parts: SplitResult) -> bool:
     return all(_LABEL.fullmatch(label) for label in plain.removesuffix(".").split("."))
 
 
-class Config(_Section):
+class Config(Section):
     """The whole file.
 
     Attributes:
@@ -343,13 +324,15 @@ def _problem(text: str, problem: Mapping[str, Any]) -> tuple[int | None, str]:
 
 def _keys_at(names: list[str]) -> Iterable[str]:
     """The keys of the section that these names lead to."""
-    sections: dict[str, type[_Section]] = {
+    sections: dict[str, type[Section]] = {
         "sources": SourceConfig,
         "prices": PriceOverride,
         "budgets": BudgetConfig,
         "tags": TagConfig,
         "webhooks": WebhookConfig,
     }
+    if names == ["budgets", "period"]:
+        return PeriodBudgetConfig.model_fields
     return sections[names[0]].model_fields if names else Config.model_fields
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from ledger.errors import InvalidMoney, InvalidWorkflowId, shown
 from ledger.events import money
@@ -16,7 +16,7 @@ from ledger.events.fields import check_name
 from ledger.events.workflow_ids import check_workflow_id
 from ledger.providers.model_names import PROVIDERS
 
-__all__ = ["Name", "Provider", "Rate", "Share", "Span", "Usd", "WorkflowId"]
+__all__ = ["Condition", "Name", "Provider", "Rate", "Section", "Share", "Span", "Usd", "WorkflowId"]
 
 _RATE_DECIMALS_MAX: Final = 12
 """Decimals of USD per million tokens: far finer than any list price, and a token's price stays short."""
@@ -78,6 +78,21 @@ def _share(value: object) -> Decimal:
     return share
 
 
+def _condition(value: object) -> str:
+    name, equals, asked = value.partition("=") if isinstance(value, str) else ("", "", "")
+    if not equals or not name.strip() or not asked.isprintable():
+        raise ValueError('expected NAME=VALUE, such as "project=shop" or "team=payments"')
+    return f"{name.strip()}={asked}"
+
+
+class Section(BaseModel):
+    """A table of the file: other keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Condition = Annotated[str, BeforeValidator(_condition)]
+"""What spend is asked for by a dimension: NAME=VALUE."""
 Usd = Annotated[int, BeforeValidator(_usd)]
 """Nanodollars, from USD as text or number."""
 Rate = Annotated[Decimal, BeforeValidator(_rate)]

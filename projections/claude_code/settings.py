@@ -14,9 +14,11 @@ from typing import Any, Final, Literal
 
 from ledger.errors import SourceUnreadable
 
-__all__ = ["HOOKS", "OtherStatusLine", "StatusLine", "installed", "parsed", "silenced", "spelled_like", "uninstalled"]
+__all__ = ["HOOKS", "STOPPING", "OtherStatusLine", "StatusLine", "installed", "parsed", "silenced", "spelled_like", "uninstalled"]
 
 HOOKS: Final = ("Stop", "SubagentStop", "SessionEnd")
+STOPPING: Final = ("UserPromptSubmit", "PreToolUse")
+"""Hooks that can stop Claude Code: before each prompt and each call of a tool."""
 
 StatusLine = Literal["refuse", "after", "keep"]
 """What to do about another status line: install nothing, print ours after it, or install only the hooks."""
@@ -72,8 +74,13 @@ def spelled_like(text: str, settings: Settings) -> str:
     return json.dumps(settings, indent=indent, ensure_ascii=False) + ending
 
 
-def installed(path: Path, settings: Settings, executable: str, data: str, status_line: StatusLine) -> Settings:
+def installed(
+    path: Path, settings: Settings, executable: str, data: str, status_line: StatusLine, *, stops: bool = False
+) -> Settings:
     """Return the settings with our status line and hooks, which name this data directory.
+
+    Args:
+        stops: also with the hooks that stop Claude Code when a budget is over.
 
     Raises:
         SourceUnreadable: there is another status line and `status_line` is "refuse", or a part of
@@ -95,6 +102,9 @@ def installed(path: Path, settings: Settings, executable: str, data: str, status
     for name in HOOKS:
         groups = _groups(path, hooks, name)
         hooks[name] = [*groups, {"hooks": [{"type": "command", "command": command.format("hook")}]}]
+    for name in STOPPING if stops else ():
+        stop = {"type": "command", "command": f"{command.format('hook')} --stop-over-budget"}
+        hooks[name] = [*_groups(path, hooks, name), {"hooks": [stop]}]
     return made
 
 
@@ -126,7 +136,7 @@ def uninstalled(path: Path, settings: Settings) -> Settings:
     hooks = made["hooks"]
     if not isinstance(hooks, dict):
         raise SourceUnreadable(path, "has hooks that are no object; nothing was changed")
-    for name in HOOKS:
+    for name in (*HOOKS, *STOPPING):
         groups = _groups(path, hooks, name)
         others = [group for group in (_without_ours(group) for group in groups) if group is not None]
         if others != groups:

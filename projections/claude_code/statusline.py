@@ -89,13 +89,17 @@ def statusline(data: str | None, after: str | None = None) -> None:
     _drain(spool)
 
 
-def hook(data: str | None) -> None:
-    """Spool which transcripts have grown. Nothing is printed: some hooks' output is read by the model."""
-    spool = Spool(_data(data))
+def hook(data: str | None) -> str | None:
+    """Spool which transcripts have grown; return the session's workflow, None where it is unknown.
+
+    Nothing is printed: some hooks' output is read by the model.
+    """
+    spool, workflow_id = Spool(_data(data)), None
     try:
         given = _object(_stdin())
         transcripts = [given.get("transcript_path"), given.get("agent_transcript_path")]
         entry = _entry(given)
+        workflow_id = entry.get("workflow_id") or entry["session_id"]
         entry["transcripts"] = [os.path.expanduser(path) for path in transcripts if isinstance(path, str) and path]
         if given.get("hook_event_name") == "SessionEnd" and given.get("reason") == "clear":
             entry["cleared"] = True
@@ -106,6 +110,7 @@ def hook(data: str | None) -> None:
     except Exception as error:
         spool.log(_now(), f"hook: {type(error).__name__}: {error}")
     _drain(spool)
+    return workflow_id
 
 
 def _print(spool: Spool, line: str) -> None:

@@ -1,8 +1,9 @@
-"""What a workflow has spent of its budget."""
+"""What was spent of budgets: of a workflow's, and of a day's, a week's or a month's."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, cast
 
 from ledger.events import money
 from projections.documents.types import About, AdwIdText, TypedDict, Usd, document, usd
@@ -11,17 +12,27 @@ from projections.folding.cost_words import known_cost, known_row_cost
 if TYPE_CHECKING:
     from projections.folding.row import Row
     from projections.reports.budgets import BudgetStatus
+    from projections.reports.period_budgets import PeriodBudgetStatus
 
-__all__ = ["BudgetDocument", "CheckDocument", "budget_document", "check_document"]
+__all__ = [
+    "BudgetDocument",
+    "BudgetsDocument",
+    "CheckDocument",
+    "PeriodBudgetDocument",
+    "budget_document",
+    "budgets_document",
+    "check_document",
+    "period_budget_document",
+]
 
 
 @document
 class BudgetDocument(TypedDict):
-    """The budget of a workflow, and what is left of it."""
+    """A budget, and what is left of it."""
 
     budget_usd: Usd
     spent_usd: Annotated[Usd | None, About("null: unknown or unpriced", examples=["4.20"])]
-    left_usd: Annotated[Usd, About("negative when the workflow is over its budget; at most this with `at_least`")]
+    left_usd: Annotated[Usd, About("negative when more than the budget was spent; at most this with `at_least`")]
     percent: Annotated[
         int | None,
         About(
@@ -50,6 +61,28 @@ class CheckDocument(TypedDict):
     budget: BudgetDocument | None
 
 
+@document
+class PeriodBudgetDocument(TypedDict):
+    """What was spent of the budget of a day, a week or a month, in the present one."""
+
+    name: Annotated[str, About("as it is configured, else its conditions", examples=["team payments"])]
+    per: Annotated[str, About("day, week or month", examples=["month"])]
+    period: Annotated[str, About("the present one", examples=["2026-11"])]
+    since: Annotated[str, About("its first day, by the clock of this host", examples=["2026-11-01"])]
+    until: Annotated[str, About("its last day", examples=["2026-11-30"])]
+    where: Annotated[list[str], About("its conditions; none: all spend", examples=[["team=payments"]])]
+    budget: BudgetDocument
+    problem: Annotated[str | None, About("why nothing can have these conditions, such as a tag that no workflow has")]
+
+
+@document
+class BudgetsDocument(TypedDict):
+    """The budgets of periods, and of the running workflows that have one."""
+
+    periods: list[PeriodBudgetDocument]
+    workflows: list[CheckDocument]
+
+
 def budget_document(found: BudgetStatus | None) -> BudgetDocument | None:
     """Return a budget; None where no budget is set."""
     if found is None:
@@ -74,4 +107,28 @@ def check_document(row: Row, found: BudgetStatus | None) -> CheckDocument:
         "cost_basis": row.cost_basis,
         "unpriced_events": row.unpriced_events,
         "budget": budget_document(found),
+    }
+
+
+def period_budget_document(found: PeriodBudgetStatus) -> PeriodBudgetDocument:
+    """Return a period's budget."""
+    return {
+        "name": found.name,
+        "per": found.budget.per,
+        "period": found.period,
+        "since": found.since.isoformat(),
+        "until": found.until.isoformat(),
+        "where": list(found.budget.where),
+        "budget": cast(BudgetDocument, budget_document(found.status)),
+        "problem": found.problem,
+    }
+
+
+def budgets_document(
+    periods: Sequence[PeriodBudgetStatus], workflows: Sequence[tuple[Row, BudgetStatus | None]]
+) -> BudgetsDocument:
+    """Return the budgets of periods and of workflows."""
+    return {
+        "periods": [period_budget_document(found) for found in periods],
+        "workflows": [check_document(row, found) for row, found in workflows],
     }

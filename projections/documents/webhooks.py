@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
 from ledger.events import timestamps
-from projections.documents.types import About, AdwIdText, Moment, TypedDict, document
+from projections.documents.types import About, Moment, TypedDict, document
 
 __all__ = ["DeadLetterDocument", "EndpointDocument", "WebhooksDocument", "dead_letter_document", "endpoint_document"]
 
@@ -36,7 +36,7 @@ class DeadLetterDocument(TypedDict):
     id: Annotated[str, About("its webhook-id", examples=["msg_2b0c8a7de1f34b3e9c5d7a6b1f2e3d4c"])]
     endpoint: str
     type: Annotated[str, About(examples=["cost.updated"])]
-    adw_id: AdwIdText
+    adw_id: Annotated[str, About("empty: it is about the budget of a period", examples=["a5b80595"])]
     made_at: Moment
     attempts: int
     last_error: str

@@ -15,18 +15,21 @@ from typing import Final, Protocol
 from ledger.events import money
 from ledger.text import counted
 from projections.folding.breakdown import basis_of, summarise
-from projections.folding.fold import State
+from projections.folding.fold import RUNNING, State
 from projections.folding.row import Row
+from projections.reports.periods import Per
 
 __all__ = [
     "WARN_AT",
     "BudgetState",
     "BudgetStatus",
     "Budgets",
+    "PeriodBudget",
     "budget_status",
     "configured_budgets",
     "lower_bound",
     "near_or_over",
+    "of_running",
     "standing_so_far",
 ]
 
@@ -45,12 +48,46 @@ class BudgetState(StrEnum):
     OVER = "over"
 
 
+class PeriodBudget(Protocol):
+    """A configured budget of a period: `ledger.config.budgets.PeriodBudgetConfig`."""
+
+    @property
+    def name(self) -> str | None:
+        """The name for people."""
+        ...
+
+    @property
+    def per(self) -> Per:
+        """The period."""
+        ...
+
+    @property
+    def usd(self) -> int:
+        """Nanodollars for each period."""
+        ...
+
+    @property
+    def where(self) -> tuple[str, ...]:
+        """The conditions, each NAME=VALUE."""
+        ...
+
+    @property
+    def warn_at(self) -> tuple[Decimal, ...] | None:
+        """The shares at which a warning is given, the smallest first; None: those of all budgets."""
+        ...
+
+
 class Budgets(Protocol):
     """The configured budgets, for starts that name none: `ledger.config.schema.Budgets`."""
 
     @property
     def warn_at(self) -> tuple[Decimal, ...]:
         """The shares of a budget at which a warning is given, the smallest first."""
+        ...
+
+    @property
+    def period(self) -> tuple[PeriodBudget, ...]:
+        """The budgets of days, weeks and months, see `period_budgets`."""
         ...
 
     def of(self, workflow_template: str | None) -> int | None:
@@ -62,6 +99,7 @@ class _NoBudgets:
     """The budgets without a configuration."""
 
     warn_at = WARN_AT
+    period: tuple[PeriodBudget, ...] = ()
 
     def of(self, workflow_template: str | None) -> int | None:  # noqa: ARG002
         """Return None: none is set."""
@@ -193,6 +231,12 @@ def near_or_over(rows: Iterable[Row], budgets: Budgets) -> list[tuple[Row, Budge
     both = [(row, budget_status(row, budgets)) for row in rows]
     found = [(row, status) for row, status in both if status is not None and status.state is not BudgetState.OK]
     return sorted(found, key=lambda one: (one[1].left_nanousd >= 0, -(one[1].percent or 0), one[0].adw_id))
+
+
+def of_running(rows: Iterable[Row], budgets: Budgets) -> list[tuple[Row, BudgetStatus]]:
+    """Return the running workflows that have a budget, in the order of the rows."""
+    both = [(row, budget_status(row, budgets)) for row in rows if row.status == RUNNING]
+    return [(row, status) for row, status in both if status is not None]
 
 
 def standing_so_far(state: State, budgets: Budgets) -> BudgetStatus | None:

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from projections.folding.spend import QUARTER_SECONDS
 
-__all__ = ["PERIODS", "Per", "day_of", "label_of", "minute_of", "month_days", "quarters", "starts_of"]
+__all__ = ["PERIODS", "Per", "bounds_of", "day_of", "label_of", "minute_of", "month_days", "quarters", "starts_of"]
 
 Per = Literal["day", "week", "month"]
 
@@ -54,6 +54,15 @@ def month_days(day: date) -> list[date]:
     while days[-1] < date.max and (following := days[-1] + timedelta(days=1)).month == day.month:
         days.append(following)
     return days
+
+
+def bounds_of(per: Per, day: date) -> tuple[date, date]:
+    """Return the first and the last day of the period that a day is in; the calendar ends with the year 9999."""
+    first = _begin(per, day)
+    try:
+        return first, _next(per, first) - timedelta(days=1)
+    except OverflowError:
+        return first, date.max
 
 
 def quarters(since: date | None, until: date | None, zone: tzinfo | None) -> tuple[int | None, int | None]:

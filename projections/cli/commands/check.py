@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 import click
 
 from ledger.errors import UnknownWorkflow
@@ -16,16 +19,20 @@ from projections.cli.options import (
 )
 from projections.cli.output.costs import row_in_words
 from projections.cli.output.text import print_json
-from projections.cli.session import exit_code, opened
+from projections.cli.session import CommandSession, exit_code, opened
 from projections.cli.workflow_ids import whole_id
-from projections.documents.budgets import check_document
+from projections.documents.budgets import budgets_document, check_document
 from projections.folding.row import Row
-from projections.reports.budgets import BudgetState, BudgetStatus, budget_status, configured_budgets
+from projections.reports.budgets import BudgetState, BudgetStatus, budget_status, configured_budgets, of_running
+from projections.reports.period_budgets import PeriodBudgetStatus, period_budgets
+from projections.reports.tags import configured_tags
+
+__all__ = ["check_command", "periods_now", "print_problems"]
 
 _FINDING = 3
 _WITHOUT_BUDGET = (
-    "no running workflow has a budget; `costledger start ID --budget-usd 5` gives it one, "
-    "or [budgets] in costledger.toml: see docs/budgets.md"
+    "there is no budget of a period, and no running workflow has one; `costledger start ID --budget-usd 5` gives it "
+    "one, or [budgets] in costledger.toml: see docs/budgets.md"
 )
 
 
@@ -36,44 +43,66 @@ _WITHOUT_BUDGET = (
 @config_option
 @data_option
 def check_command(workflow_id: str | None, as_json: bool) -> int:
-    """Check what a workflow has spent of its budget, or each running one that has one; exit code 3 when one is over.
+    """Check what was spent of budgets: a workflow's, or all that count now; exit code 3 when one is over.
 
-    From the shares of `[budgets] warn_at` on (80 % by default) it also warns on stderr. Budgets are set by
-    `start --budget-usd`, or in costledger.toml.
+    Those that count now are of this day, week and month, and of the running workflows. From the shares of `[budgets]
+    warn_at` on (80 % by default) it also warns on stderr. Budgets are set by `start --budget-usd`, or in
+    costledger.toml.
     """
-    budgets = configured_budgets(config_path())
-    workflow_id = None if workflow_id is None else whole_id(workflow_id)
-    with opened(workflow_ids=None if workflow_id is None else [workflow_id]) as session:
-        rows = [row for row in session.history.rows() if row.status == "running"]
-        if workflow_id is not None:
-            row = session.history.row(workflow_id)
-            if row is None and not session.problems:
-                raise UnknownWorkflow(workflow_id, session.where)
-            rows = [] if row is None else [row]
-        found = [(row, budget_status(row, budgets)) for row in rows]
-        if workflow_id is None:
-            found = [(row, budget) for row, budget in found if budget is not None]
+    if workflow_id is not None:
+        return _check_workflow(whole_id(workflow_id), as_json=as_json)
+    with opened() as session:
+        periods = periods_now(session)
+        found = of_running(session.history.rows(), configured_budgets(config_path()))
         failed = exit_code(session.problems)
     if as_json:
-        checked = [check_document(row, budget) for row, budget in found]
-        print_json(checked if workflow_id is None else checked[0] if checked else None)
-    elif not found and workflow_id is None:
-        click.echo(_WITHOUT_BUDGET if rows else "no workflow is running")
+        print_json(budgets_document(periods, found))
+    elif not found and not periods:
+        click.echo(_WITHOUT_BUDGET)
+    for one in periods:
+        _print(one.title, one.status, as_json=as_json)
+    print_problems(periods)
     for row, budget in found:
-        _print(row, budget, as_json=as_json)
-    over = any(budget is not None and budget.state is BudgetState.OVER for _, budget in found)
-    return _FINDING if over else failed
+        _print(row.adw_id, budget, as_json=as_json)
+    is_over = any(one.state is BudgetState.OVER for one in (*(one.status for one in periods), *(b for _, b in found)))
+    return _FINDING if is_over else failed
 
 
-def _print(row: Row, budget: BudgetStatus | None, *, as_json: bool) -> None:
-    if budget is None:
-        if not as_json:
-            tokens = (
-                f"; the tokens of {counted(row.unpriced_events, 'meter')} have no price" if row.unpriced_events else ""
-            )
-            click.echo(f"{row.adw_id}: {row_in_words(row)} spent; no budget is set for it{tokens}")
-        return
+def _check_workflow(workflow_id: str, *, as_json: bool) -> int:
+    with opened(workflow_ids=[workflow_id]) as session:
+        row = session.history.row(workflow_id)
+        if row is None and not session.problems:
+            raise UnknownWorkflow(workflow_id, session.where)
+        failed = exit_code(session.problems)
+    budget = None if row is None else budget_status(row, configured_budgets(config_path()))
+    if as_json:
+        print_json(None if row is None else check_document(row, budget))
+    if row is not None and budget is not None:
+        _print(row.adw_id, budget, as_json=as_json)
+    elif row is not None and not as_json:
+        click.echo(f"{row.adw_id}: {row_in_words(row)} spent; no budget is set for it{_unpriced(row)}")
+    return _FINDING if budget is not None and budget.state is BudgetState.OVER else failed
+
+
+def periods_now(session: CommandSession) -> list[PeriodBudgetStatus]:
+    """Return what was spent of each budget of a period, by the clock and the time zone of this host."""
+    day, rules = datetime.now().astimezone().date(), configured_tags(config_path())
+    return period_budgets(session.history, configured_budgets(config_path()), day, None, rules=rules)
+
+
+def print_problems(periods: Sequence[PeriodBudgetStatus]) -> None:
+    """Report on stderr which budgets nothing can count for."""
+    for one in periods:
+        if one.problem is not None:
+            click.echo(f"costledger: the budget of {one.title} counts nothing: {one.problem}", err=True)
+
+
+def _unpriced(row: Row) -> str:
+    return f"; the tokens of {counted(row.unpriced_events, 'meter')} have no price" if row.unpriced_events else ""
+
+
+def _print(title: str, budget: BudgetStatus, *, as_json: bool) -> None:
     if not as_json:
-        click.echo(f"{row.adw_id}: {budget}")
+        click.echo(f"{title}: {budget}")
     if (warning := budget.warning) is not None:
-        click.echo(f"costledger: {row.adw_id} {warning}", err=True)
+        click.echo(f"costledger: {title} {warning}", err=True)

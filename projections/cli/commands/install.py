@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import shutil
 import sys
@@ -11,10 +12,15 @@ from typing import Final
 
 import click
 
-from ledger.errors import InvalidInput, SourceUnreadable, reason
+from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable, reason
 from projections.claude_code import statusline
 from projections.claude_code.settings import StatusLine, installed, parsed, silenced, spelled_like, uninstalled
-from projections.cli.options import data_option, data_path
+from projections.cli.commands.check import periods_now
+from projections.cli.options import config_option, config_path, data_option, data_path
+from projections.cli.session import opened
+from projections.reports.budgets import BudgetState, budget_status, configured_budgets
+from projections.reports.period_budgets import counts_workflow
+from projections.reports.tags import configured_tags
 
 __all__ = ["hook_command", "install_command", "statusline_command"]
 
@@ -39,14 +45,41 @@ def statusline_command(after: str | None) -> None:
 
 
 @click.command("hook")
+@click.option(
+    "--stop-over-budget",
+    is_flag=True,
+    help="Stop Claude Code when a budget that the session counts in is over, for its UserPromptSubmit and PreToolUse.",
+)
+@config_option
 @data_option
-def hook_command() -> None:
+def hook_command(stop_over_budget: bool) -> None:
     """Continue to read the transcript without delaying Claude Code, for its Stop, SubagentStop and SessionEnd.
 
     The environment is that of `costledger statusline`. The end of a session is not the end of a workflow: it can be
     resumed; `costledger complete ID` ends the workflow.
     """
-    statusline.hook(str(data_path()))
+    workflow_id = statusline.hook(str(data_path()))
+    if not stop_over_budget:
+        return
+    try:
+        reasons = _over_budget(workflow_id)
+    except CostledgerError as error:  # what cannot be checked stops nothing
+        click.echo(f"costledger: {error}", err=True)
+        return
+    if reasons:
+        reason = f"costledger: {'; '.join(reasons)}. To go on, raise the budget in costledger.toml"
+        click.echo(json.dumps({"continue": False, "stopReason": reason}))
+
+
+def _over_budget(workflow_id: str | None) -> list[str]:
+    """Return a sentence for each budget that is over and that a workflow counts in: its own, and those of periods."""
+    budgets, rules = configured_budgets(config_path()), configured_tags(config_path())
+    with opened() as session:
+        row = None if workflow_id is None else session.history.row(workflow_id)
+        periods = [one for one in periods_now(session) if one.status.state is BudgetState.OVER]
+    found = [str(one) for one in periods if counts_workflow(one.budget, row, rules)]
+    own = None if row is None else budget_status(row, budgets)
+    return [*found, *([f"this session: {own}"] if own is not None and own.state is BudgetState.OVER else [])]
 
 
 @click.command("install")
@@ -59,9 +92,10 @@ def hook_command() -> None:
     show_default=True,
     help="When there is another status line: print ours after it, or keep it as it is and install only the hooks.",
 )
+@click.option("--stop-over-budget", "stops", is_flag=True, help="Also stop Claude Code when a budget is over.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @data_option
-def install_command(what: str, taking_back: bool, status_line: StatusLine, yes: bool) -> int:  # noqa: ARG001 - one choice yet
+def install_command(what: str, taking_back: bool, status_line: StatusLine, stops: bool, yes: bool) -> int:  # noqa: ARG001 - one choice yet
     """Put our status line and hooks into Claude Code's settings, after showing the difference.
 
     The settings are $CLAUDE_CONFIG_DIR/settings.json or ~/.claude/settings.json. The data directory is written there
@@ -73,7 +107,7 @@ def install_command(what: str, taking_back: bool, status_line: StatusLine, yes: 
     if taking_back:
         wanted = uninstalled(path, settings)
     else:
-        wanted = installed(path, settings, _executable(), str(data_path().absolute()), status_line)
+        wanted = installed(path, settings, _executable(), str(data_path().absolute()), status_line, stops=stops)
     silent = silenced(settings) and not taking_back
     if wanted == settings:
         click.echo(f"{path}: nothing to change{f', but {_SILENT}' if silent else ''}")

@@ -18,6 +18,7 @@ from ledger.sources import source
 from ledger.storage.origin import misplaced
 from ledger.text import counted
 from projections.applications.suspects import suspects_of_copies
+from projections.cli.commands.check import periods_now, print_problems
 from projections.cli.first_steps import default_folders, print_first_steps
 from projections.cli.options import config_path, idle_after, located_data, prices
 from projections.cli.output.console import console
@@ -36,7 +37,7 @@ from projections.cli.output.evidence import print_evidence
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import local_time, plain, print_json, project_names
 from projections.cli.session import CommandSession, exit_code, opened
-from projections.documents.budgets import check_document
+from projections.documents.budgets import check_document, period_budget_document
 from projections.documents.findings import finding_document
 from projections.documents.spend import dated_document, unpriced_document
 from projections.documents.types import usd
@@ -48,6 +49,7 @@ from projections.history.suspects import Suspect, stale
 from projections.reports.attention import Attention
 from projections.reports.budgets import BudgetState, BudgetStatus, configured_budgets, near_or_over
 from projections.reports.overview import GROUPS, WINDOW_DAYS, Figure, Overview, first_quarter, overview
+from projections.reports.period_budgets import PeriodBudgetStatus, spent_most
 from projections.reports.periods import quarters
 from projections.reports.spend_report import Report, SpendQuery, spend_report
 
@@ -77,6 +79,7 @@ class _Picture:
         idle: open workflows without activity.
         suspects: rows that need attention, and why.
         budgets: the workflows near or over their budgets.
+        periods: what was spent of the budgets of this day, week and month.
         dated: what of today is dated by evidence.
         agents: a folder `agents` here that is an ADW project's and was not imported.
     """
@@ -90,6 +93,7 @@ class _Picture:
     idle: list[Row] = field(default_factory=list)
     suspects: list[Suspect] = field(default_factory=list)
     budgets: list[tuple[Row, BudgetStatus]] = field(default_factory=list)
+    periods: list[PeriodBudgetStatus] = field(default_factory=list)
     dated: dict[str, int] = field(default_factory=dict)
     agents: Path | None = None
 
@@ -127,6 +131,7 @@ def _picture(session: CommandSession) -> _Picture:
             (made.idle if is_idle(found, now, after) else made.running).append(found)
     made.suspects = list(_suspects(session, rows, now))
     made.budgets = _budgets(rows, day)
+    made.periods = periods_now(session)
     made.dated = dict(spent.dated)
     made.agents = _agents_here(session)
     return made
@@ -187,6 +192,7 @@ def _as_json(picture: _Picture, session: CommandSession) -> dict[str, Any]:
         "idle": len(picture.idle),
         "findings": [finding_document(found) for found in picture.suspects],
         "budgets": [check_document(row, budget) for row, budget in picture.budgets],
+        "period_budgets": [period_budget_document(found) for found in picture.periods],
         "spent_at_from_usd": dated_document(picture.dated),
         "data": {"path": str(picture.data.path.absolute()), "named_by": picture.data.named_by, "rows": session.where},
         "looked_in": {kind: [str(folder) for folder in folders] for kind, folders in default_folders().items()},
@@ -291,18 +297,27 @@ def _print_running(out: Console, picture: _Picture, session: CommandSession) -> 
 
 
 def _print_budgets(out: Console, picture: _Picture) -> None:
-    if not picture.budgets:
+    print_problems(picture.periods)
+    periods = spent_most(picture.periods)
+    if not periods and not picture.budgets:
         return
-    columns = ("workflow", "spent", "budget", "share", "left")
+    columns = ("budget of", "spent", "budget", "share", "left")
     shown = Table("Near or over the budget", *columns, right=columns[1:], dropped=("share",))
+    for one in periods:
+        shown.add_row(plain(one.title), *_budget_cells(one.status))
     for row, budget in picture.budgets[:_FINDINGS_MAX]:
-        over = budget.state is BudgetState.OVER
-        bound = ("≥ " if over else "≤ ") if budget.at_least else ""
-        left = f"{bound}{money.shown(abs(budget.left_nanousd))} {'over' if over else 'left'}"
-        share = "" if budget.percent is None else f"{budget.percent} %"
-        shown.add_row(Id(row.adw_id), row_cost(row), money.shown(budget.budget_nanousd), share, left)
+        shown.add_row(Id(row.adw_id), *_budget_cells(budget))
     shown.print(out)
     _print_rest(out, len(picture.budgets) - _FINDINGS_MAX, "costledger check")
+
+
+def _budget_cells(budget: BudgetStatus) -> list[str]:
+    over = budget.state is BudgetState.OVER
+    bound = ("≥ " if over else "≤ ") if budget.at_least else ""
+    left = f"{bound}{money.shown(abs(budget.left_nanousd))} {'over' if over else 'left'}"
+    share = "" if budget.percent is None else f"{budget.percent} %"
+    spent = shown_cost(budget.spent_nanousd, unpriced=budget.unpriced > 0, at_least=budget.at_least)
+    return [spent, money.shown(budget.budget_nanousd), share, left]
 
 
 def _print_suspects(out: Console, picture: _Picture) -> None:

@@ -1,15 +1,19 @@
-"""`/api/spend`: what was spent by day, week or month, and on what."""
+"""`/api/spend` and `/api/budgets`: what was spent by day, week or month, and on what; and of which budgets."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from ledger.errors import InvalidInput
+from projections.documents.budgets import BudgetsDocument, budgets_document
 from projections.documents.spend import PERIODS, Period, SpendDocument, spend_document
+from projections.reports.budgets import of_running
 from projections.reports.dimensions import DIMENSIONS, parsed_where, split_names
+from projections.reports.period_budgets import period_budgets
 from projections.reports.periods import quarters
 from projections.reports.spend_report import SESSIONS, SpendQuery, sessions_by_activity, spend_report
 from projections.reports.timezones import day_named, zone_named
@@ -90,3 +94,17 @@ def spend(
     if limit is None and len(made.lines) > _LINES_MAX:
         raise InvalidInput(f"{len(made.lines):,} lines, and an answer may have {_LINES_MAX:,}: ask for fewer days")
     return answer(spend_document(period, made, zone, breakdown=breakdown, limit=limit))
+
+
+@router.get(
+    "/budgets",
+    dependencies=[Depends(needs("read"))],
+    response_model=BudgetsDocument,
+    summary="What was spent of the budgets of this day, week and month, and of running workflows",
+)
+def budgets(request: Request) -> Response:
+    """Days, weeks and months of the server's time zone. Workflows that have ended have their budget in their row."""
+    service = service_of(request)
+    configured, day = service.config.budgets, datetime.now().astimezone().date()
+    periods = period_budgets(service.history, configured, day, None, rules=service.tag_rules)
+    return answer(budgets_document(periods, of_running(service.history.rows(), configured)))

@@ -1,8 +1,9 @@
 """Messages of webhooks, made from the audit log, changed rows and damaged ledgers.
 
 `cost.updated` comes from the audit log, entry by entry; `workflow.settled` and `budget.…` from the rows that
-changed; `ledger.damaged` from ledgers that could not be replayed. Each is sent once: no message for the cost or the end
-that was sent last, for a run that was over already, or for damage that remains.
+changed, and `budget.…` of periods from what was spent when any did; `ledger.damaged` from ledgers that could not be
+replayed. Each is sent once: no message for the cost or the end that was sent last, for a run or a period that was over
+already, or for damage that remains.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -18,13 +20,14 @@ import orjson
 
 from ledger.errors import CostledgerError, DamagedLedger, UnknownWorkflow
 from ledger.events import money, timestamps
-from projections.documents.budgets import budget_document
+from projections.documents.budgets import budget_document, period_budget_document
 from projections.documents.types import usd
 from projections.folding.cost_words import known_row_cost
 from projections.folding.row import Row
 from projections.history.store import AuditEntry
 from projections.replay.refresh import ENDED, LedgerVanished
 from projections.reports.budgets import BudgetState, BudgetStatus, budget_status
+from projections.reports.period_budgets import PeriodBudgetStatus, period_budgets
 from projections.server.background.row_refresher import RowRefresher
 from projections.server.http.problems import sentence
 from projections.server.service.service import Service
@@ -34,9 +37,9 @@ from projections.server.webhooks.outbox import Outbox, WebhookMessage
 __all__ = ["MessageCollector"]
 
 _AT_ONCE: Final = 1_000
-_AUDIT, _CHANGE, _DAMAGES, _LAST = "audit", "change", "damages", "last "
+_AUDIT, _CHANGE, _DAMAGES, _LAST, _PERIOD = "audit", "change", "damages", "last ", "period "
 """Names of notes: how far the audit log and the changes were read, the damage that was sent and remains, and what was
-last sent of a workflow."""
+last sent of a workflow and of a period's budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class MessageCollector:
     ) -> None:
         self._outbox, self._service, self._refresher, self._endpoints = outbox, service, refresher, endpoints
         self._budgets = service.config.budgets
+        self._periods_are_due = True
 
     def start(self) -> None:
         """Start at the present state, the first time: there is no message of what there is already."""
@@ -80,6 +84,8 @@ class MessageCollector:
             for row in self._service.history.rows():
                 reached = self._reached(row, budget_status(row, self._budgets))
                 self._set_last(row.adw_id, reached)
+            for found in self._periods():
+                self._outbox.set_note(_period_note(found), _reached_of_period(found))
 
     def collect(self) -> bool:
         """Collect all messages that are new; return whether there was one."""
@@ -91,9 +97,13 @@ class MessageCollector:
                 of_changes = False if of_audit else self._changes(now)
             if not (of_audit or of_changes):
                 break
-            found = True
+            found = self._periods_are_due = True
         with self._outbox.transaction():
-            return self._damages(now) or found
+            if self._periods_are_due:
+                found = self._period_budgets(now) or found
+            found = self._damages(now) or found
+        self._periods_are_due = False
+        return found
 
     def _audit(self, now: float) -> bool:
         number = self._audit_position()
@@ -152,6 +162,25 @@ class MessageCollector:
             run, share = run_and_share
             self._put("budget.warned", row.adw_id, data | {"run": run, "warned_at": float(share)}, now)
             self._noted(row, last, warned=reached.warned)
+
+    def _periods(self) -> list[PeriodBudgetStatus]:
+        day, rules = datetime.now().astimezone().date(), self._service.tag_rules
+        return period_budgets(self._service.history, self._budgets, day, None, rules=rules)
+
+    def _period_budgets(self, now: float) -> bool:
+        """Send what periods' budgets have reached, once for each period and share."""
+        new = False
+        for found in self._periods():
+            period, share = _reached_of_period(found)
+            sent = self._outbox.note(_period_note(found)) or ["", "0"]
+            if share == "0" or (period == sent[0] and _rank(share) <= _rank(sent[1])):
+                continue
+            over = found.status.state is BudgetState.OVER
+            data = {"adw_id": None, **period_budget_document(found)} | ({} if over else {"warned_at": float(share)})
+            self._put("budget.exceeded" if over else "budget.warned", "", data, now)
+            self._outbox.set_note(_period_note(found), [period, share])
+            new = True
+        return new
 
     def _noted(self, row: Row, last: LastNotified, **sent: Any) -> LastNotified:
         now = replace(last, **sent)
@@ -223,6 +252,22 @@ class MessageCollector:
 def _run_and_share(warned: str | None) -> tuple[int, Decimal]:
     run, _, share = (warned or "0 0").partition(" ")
     return int(run), Decimal(share)
+
+
+def _period_note(found: PeriodBudgetStatus) -> str:
+    """Return the name of the note of what was last sent of a budget; another amount makes another budget."""
+    budget = found.budget
+    return _PERIOD + orjson.dumps([budget.name, budget.per, *budget.where, budget.usd]).decode()
+
+
+def _reached_of_period(found: PeriodBudgetStatus) -> list[str]:
+    """Return the period, and the largest share that was reached: "over" above the whole, "0" below all."""
+    over = found.status.state is BudgetState.OVER
+    return [found.period, "over" if over else str(found.status.warned_at or 0)]
+
+
+def _rank(share: str) -> Decimal:
+    return Decimal(2) if share == "over" else Decimal(share)
 
 
 def _mark(entry: AuditEntry) -> str:

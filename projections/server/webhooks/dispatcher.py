@@ -33,6 +33,7 @@ from projections.server.webhooks.collector import MessageCollector
 from projections.server.webhooks.endpoints import Endpoint
 from projections.server.webhooks.http_client import NotSent, WebhookClient
 from projections.server.webhooks.outbox import Delivery, Outbox
+from projections.server.webhooks.slack import slack_body
 
 __all__ = ["WebhookDispatcher"]
 
@@ -179,19 +180,21 @@ class WebhookDispatcher:
     async def _attempt(self, endpoint: Endpoint, delivery: Delivery) -> str | None:
         """Send a message; return why it was not taken, or None."""
         message, moment = delivery.message, datetime.now(UTC)
+        text = slack_body(message.body) if endpoint.config.format == "slack" else message.body
         headers = {
             "content-type": "application/json",
             "user-agent": f"costledger/{version('costledger')}",
             "webhook-id": message.id,
             "webhook-timestamp": str(int(moment.timestamp())),
-            "webhook-signature": endpoint.signer.sign(message.id, moment, message.body),
         }
+        if endpoint.signer is not None:
+            headers["webhook-signature"] = endpoint.signer.sign(message.id, moment, text)
         try:
             if endpoint.id not in self._clients:
                 to = WebhookClient(endpoint.config.url, allow_private=endpoint.config.allow_private)
                 self._clients[endpoint.id] = to
-            client, body = self._clients[endpoint.id], message.body.encode()
-            status = await client.post(body, headers, endpoint.config.timeout_seconds)
+            client, seconds = self._clients[endpoint.id], endpoint.config.timeout_seconds
+            status = await client.post(text.encode(), headers, seconds)
         except NotSent as error:
             return str(error)
         except Exception as error:

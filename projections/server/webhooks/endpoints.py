@@ -28,12 +28,13 @@ class Endpoint:
     Attributes:
         id: made from its URL alone, so it stays the same while the rest of the configuration changes.
         host: see `host_of`.
+        signer: None: it has no secret, as Slack needs none.
     """
 
     id: str
     host: str
     config: WebhookConfig
-    signer: Webhook = field(repr=False)
+    signer: Webhook | None = field(repr=False)
 
 
 def id_of(url: str) -> str:
@@ -58,6 +59,8 @@ def endpoint_of(config: WebhookConfig) -> Endpoint:
         httpx.URL(config.url).raw_host.decode("ascii")
     except (httpx.InvalidURL, ValueError) as error:
         raise InvalidInput(f"the address of the webhook to {host} cannot be used: {error}") from None
+    if config.secret_env is None and config.secret_file is None:
+        return Endpoint(id_of(config.url), host, config, None)
     where = f"environment variable {config.secret_env}" if config.secret_env is not None else str(config.secret_file)
     make = "`costledger webhooks --new-secret` makes one"
     try:

@@ -39,12 +39,15 @@ settings = st.builds(
 )
 
 
-@given(settings, st.sampled_from(["after", "keep"]))
-def test_what_was_installed_is_taken_out_and_nothing_else_moves(found: dict[str, Any], status_line: StatusLine) -> None:
-    made = installed(PATH, found, COMMAND, "/data dir", status_line)
+@given(settings, st.sampled_from(["after", "keep"]), st.booleans())
+def test_what_was_installed_is_taken_out_and_nothing_else_moves(
+    found: dict[str, Any], status_line: StatusLine, stops: bool
+) -> None:
+    made = installed(PATH, found, COMMAND, "/data dir", status_line, stops=stops)
     assert uninstalled(PATH, made) == found
     assert list(uninstalled(PATH, made)) == list(found)
-    assert installed(PATH, made, COMMAND, "/data dir", status_line) == made
+    assert installed(PATH, made, COMMAND, "/data dir", status_line, stops=stops) == made
+    assert ("--stop-over-budget" in str(made["hooks"].get("PreToolUse"))) == stops
     for name in HOOKS:
         *theirs, ours = made["hooks"][name]
         assert theirs == found.get("hooks", {}).get(name, [])

@@ -49,7 +49,8 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 message = verifier.verify(body, headers)
-                found = Received(headers["webhook-id"], message["type"], message["data"], headers, body, self.path)
+                type, told = message.get("type", "slack"), message.get("data", message)
+                found = Received(headers["webhook-id"], type, told, headers, body, self.path)
                 status = receiver.answers(found)
                 receiver.received.append(found)
                 if status:

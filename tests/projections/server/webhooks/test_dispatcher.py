@@ -125,6 +125,54 @@ def test_each_share_of_a_budget_that_is_warned_of_is_sent_once_in_a_run(
     ]
 
 
+PERIODS = """
+[[budgets.period]]
+name = "small"
+per = "month"
+usd = "2"
+warn_at = [0.5, 0.9]
+[[budgets.period]]
+per = "month"
+usd = "2"
+where = ["tema=typo"]
+"""
+
+
+def test_a_periods_budget_is_sent_once_for_each_share_also_after_a_restart(
+    hosted: Host, data: Path, receiver: Receiver
+) -> None:
+    DirectoryStore(data).append([cost_observed("before", cost_usd="1.1")])
+    toml = config(receiver.port, events=["budget.warned", "budget.exceeded"]).replace('"5"', '"50"') + PERIODS
+    server = started(hosted, data, toml)
+    server.ledgers.append([cost_observed("w", cost_usd="0.8")])
+    receiver.until(lambda got: len(got) == 1)
+    server.stop()
+    server = started(hosted, data, toml)
+    server.ledgers.append([cost_observed("v", cost_usd="0.2")])
+    receiver.until(lambda got: len(got) == 2)
+    server.ledgers.append([cost_observed("u", cost_usd="4")])
+    server.ledgers.append([cost_observed("v", cost_usd="50.5")])
+    receiver.until(lambda got: len(got) == 3)
+    of_period = [one for one in receiver.received if one.data["adw_id"] is None]
+    assert [(one.type, one.data.get("warned_at")) for one in of_period] == [
+        ("budget.warned", 0.9),
+        ("budget.exceeded", None),
+    ], "0.5 was reached before the first webhook"
+    exceeded = of_period[1].data
+    assert (exceeded["name"], exceeded["per"], exceeded["budget"]["state"]) == ("small", "month", "over")
+
+
+def test_slack_gets_a_sentence(hosted: Host, data: Path, receiver: Receiver) -> None:
+    toml = config(receiver.port, events=["budget.exceeded", "workflow.settled"], format="slack")
+    server = started(hosted, data, toml)
+    server.ledgers.append([cost_observed("w", cost_usd="6"), workflow_ended("w", "completed")])
+    receiver.until(lambda got: len(got) == 2)
+    assert sorted(one.data["text"] for one in receiver.received) == [
+        "w completed: $6.00 spent",
+        "w is over its budget: $6.00 of $5.00 spent (120 %)",
+    ]
+
+
 def test_a_receiver_that_was_down_or_failed_gets_everything_in_order(
     hosted: Host, data: Path, receiver: Receiver
 ) -> None:

@@ -41,3 +41,8 @@ def test_a_secret_that_is_none_is_named_with_the_command_that_makes_one(
     with pytest.raises(InvalidInput, match=r"COSTLEDGER_TEST_SECRET.*--new-secret") as raised:
         endpoint_of(config())
     assert "secret-path" not in str(raised.value)
+
+
+def test_slack_needs_no_secret() -> None:
+    made = WebhookConfig.model_validate({"url": URL, "format": "slack"})
+    assert endpoint_of(made).signer is None
