@@ -14,7 +14,17 @@ from typing import Any, Final, Literal
 
 from ledger.errors import SourceUnreadable
 
-__all__ = ["HOOKS", "STOPPING", "OtherStatusLine", "StatusLine", "installed", "parsed", "silenced", "spelled_like", "uninstalled"]
+__all__ = [
+    "HOOKS",
+    "STOPPING",
+    "OtherStatusLine",
+    "StatusLine",
+    "installed",
+    "parsed",
+    "silenced",
+    "spelled_like",
+    "uninstalled",
+]
 
 HOOKS: Final = ("Stop", "SubagentStop", "SessionEnd")
 STOPPING: Final = ("UserPromptSubmit", "PreToolUse")

@@ -81,7 +81,7 @@ def test_without_a_file_nothing_is_configured() -> None:
     [
         ("[[prices]]\nmodel = 'x'\ninput_usd_per_mtok = '1'\ninput_usd_per_mtoc = '1'\n", 4, "did you mean 'input_usd"),
         ("\n\n[budget]\ndefault_usd = '1'\n", 3, "did you mean 'budgets'?"),
-        ("[[budgets.period]]\nper = 'day'\nused = 1\n", 3, "did you mean 'usd'?"),
+        ("[[budgets.period]]\nper = 'day'\nusd = 1\nnames = 'x'\n", 4, "did you mean 'name'?"),
         ("[[budgets.period]]\nper = 'year'\nusd = 1\n", 2, "'day', 'week' or 'month'"),
         ("[[budgets.period]]\nper = 'day'\nusd = 1\nwhere = ['team']\n", 4, "expected NAME=VALUE"),
         ("[budgets]\ndefault = '1'\n", 2, "did you mean 'default_usd'?"),

@@ -81,7 +81,7 @@ def test_a_budget_names_itself_or_its_conditions_and_has_its_own_shares() -> Non
     history, day = MemoryHistory(), date(2026, 11, 23)
     both = BudgetConfig.model_validate(
         {
-            "warn_at": [0.5],
+            "warn_at": ["0.5"],
             "period": [
                 {"per": "week", "usd": "1", "where": ["team=payments"], "warn_at": ["0.9", "0.7"]},
                 {"per": "day", "usd": "0", "name": "nothing"},
@@ -89,7 +89,7 @@ def test_a_budget_names_itself_or_its_conditions_and_has_its_own_shares() -> Non
         }
     )
     week, one_day = period_budgets(history, both, day, UTC)
-    assert (week.title, week.status.warn_at) == ("team=payments in 2026-W48", (both.period[0].warn_at))
+    assert (week.title, week.status.warn_at) == ("team=payments in 2026-W48", both.period[0].warn_at)
     assert (one_day.title, one_day.status.warn_at) == ("nothing in 2026-11-23", both.warn_at)
     assert week.problem is not None
     assert spent_most([week, one_day]) == []

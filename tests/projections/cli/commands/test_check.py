@@ -35,7 +35,11 @@ def test_a_check_without_an_id_is_of_all_that_runs(run: Run) -> None:
     run("observe", "w1", "--cost-usd", "0.51")
     run("observe", "w2", "--cost-usd", "0.51")
     answer = run("check", "--json")
-    assert [(one["adw_id"], one["budget"]["state"]) for one in answer.json["workflows"]] == [("w1", "over"), ("w2", "ok")]
+    found = answer.json["workflows"]
+    assert [(one["adw_id"], one["budget"]["state"]) for one in found] == [
+        ("w1", "over"),
+        ("w2", "ok"),
+    ]
     assert answer.code == 3
     run("complete", "w1")
     assert run("check").code == 0, "what has ended is no longer watched"
