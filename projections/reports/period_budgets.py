@@ -15,8 +15,8 @@ from decimal import Decimal
 from typing import Final
 
 from ledger.errors import InvalidInput
-from projections.folding.spend import AMOUNTS
 from projections.folding.row import Row
+from projections.folding.spend import AMOUNTS
 from projections.history.store import HistoryStore
 from projections.reports.budgets import Budgets, BudgetState, BudgetStatus, PeriodBudget
 from projections.reports.dimensions import dimension, parsed_where

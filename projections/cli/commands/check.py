@@ -16,6 +16,7 @@ from projections.cli.options import (
     data_option,
     history_option,
     json_option,
+    tag_rules,
 )
 from projections.cli.output.costs import row_in_words
 from projections.cli.output.text import print_json
@@ -25,7 +26,6 @@ from projections.documents.budgets import budgets_document, check_document
 from projections.folding.row import Row
 from projections.reports.budgets import BudgetState, BudgetStatus, budget_status, configured_budgets, of_running
 from projections.reports.period_budgets import PeriodBudgetStatus, period_budgets
-from projections.reports.tags import configured_tags
 
 __all__ = ["check_command", "periods_now", "print_problems"]
 
@@ -86,8 +86,8 @@ def _check_workflow(workflow_id: str, *, as_json: bool) -> int:
 
 def periods_now(session: CommandSession) -> list[PeriodBudgetStatus]:
     """Return what was spent of each budget of a period, by the clock and the time zone of this host."""
-    day, rules = datetime.now().astimezone().date(), configured_tags(config_path())
-    return period_budgets(session.history, configured_budgets(config_path()), day, None, rules=rules)
+    day, budgets = datetime.now().astimezone().date(), configured_budgets(config_path())
+    return period_budgets(session.history, budgets, day, None, rules=tag_rules())
 
 
 def print_problems(periods: Sequence[PeriodBudgetStatus]) -> None:

@@ -16,11 +16,10 @@ from ledger.errors import CostledgerError, InvalidInput, SourceUnreadable, reaso
 from projections.claude_code import statusline
 from projections.claude_code.settings import StatusLine, installed, parsed, silenced, spelled_like, uninstalled
 from projections.cli.commands.check import periods_now
-from projections.cli.options import config_option, config_path, data_option, data_path
+from projections.cli.options import config_option, config_path, data_option, data_path, tag_rules
 from projections.cli.session import opened
 from projections.reports.budgets import BudgetState, budget_status, configured_budgets
 from projections.reports.period_budgets import counts_workflow
-from projections.reports.tags import configured_tags
 
 __all__ = ["hook_command", "install_command", "statusline_command"]
 
@@ -73,7 +72,7 @@ def hook_command(stop_over_budget: bool) -> None:
 
 def _over_budget(workflow_id: str | None) -> list[str]:
     """Return a sentence for each budget that is over and that a workflow counts in: its own, and those of periods."""
-    budgets, rules = configured_budgets(config_path()), configured_tags(config_path())
+    budgets, rules = configured_budgets(config_path()), tag_rules()
     with opened() as session:
         row = None if workflow_id is None else session.history.row(workflow_id)
         periods = [one for one in periods_now(session) if one.status.state is BudgetState.OVER]
