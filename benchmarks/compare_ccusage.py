@@ -8,7 +8,7 @@ CCUSAGE is the native program, FOLDER/node_modules/@ccusage/ccusage-linux-x64/bi
 permission to run (chmod +x). TRANSCRIPTS is a folder with `projects` in it, as `benchmarks/transcripts.py` makes one,
 on the file system of FOLDER; no folder above FOLDER may have a `data/ledgers`. The command is `daily`, or `today` for
 `costledger` alone. Both programs read the same home, ccusage first, alternating: without data; again, with nothing new;
-and after the last lines of some transcripts, 1 % of all bytes, were written. Times are seconds of the wall clock and of
+and after the last lines of ten transcripts, 1 % of all bytes, were written. Times are seconds of the wall clock and of
 the processors, medians; each ratio is the median of the rounds' own ratios; memory is that of the largest process.
 """
 
@@ -61,21 +61,20 @@ def run(*command: str, folder: Path, **environment: str) -> Took:
 
 
 class Growing:
-    """A copy of transcripts, of which some files can be without their last lines, one per cent of all bytes."""
+    """A copy of transcripts, ten of which can be without their last lines, together one per cent of all bytes."""
 
     def __init__(self, transcripts: Path, copy: Path) -> None:
         self._rest: dict[Path, tuple[int, bytes]] = {}
         files = sorted(path for path in transcripts.rglob("*") if path.is_file())
-        wanted = sum(path.stat().st_size for path in files) // 100
+        share = sum(path.stat().st_size for path in files) // 1000
         for path in files:
             same = copy / path.relative_to(transcripts)
             same.parent.mkdir(parents=True, exist_ok=True)
-            if wanted > 0 and (size := path.stat().st_size) > wanted // 20:
+            if len(self._rest) < 10 and path.stat().st_size > 2 * share:
                 shutil.copy2(path, same)
                 data = path.read_bytes()
-                cut = data.index(b"\n", size - min(size // 2, wanted)) + 1
+                cut = data.index(b"\n", len(data) - share) + 1
                 self._rest[same] = (cut, data[cut:])
-                wanted -= size - cut
             else:
                 same.hardlink_to(path)
 
