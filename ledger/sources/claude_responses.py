@@ -122,10 +122,7 @@ def take_response(responses: dict[str, ClaudeResponse], record: Mapping[str, Any
         had.model, had.usage, had.output_tokens, had.line = model, usage, output, line
     if model != file.model:
         file.model = name(model) or file.model
-    content = body.get("content")
-    for block in content if isinstance(content, list) else ():
-        if isinstance(block, dict) and block.get("name") == _SEARCH and _is_call(block):
-            had.tools.add(block["id"])
+    _take_searches(had, body.get("content"))
     return True
 
 
@@ -156,8 +153,12 @@ def _first_view(
     )
 
 
-def _is_call(block: Mapping[str, Any]) -> bool:
-    return block.get("type") == "tool_use" and isinstance(block.get("id"), str)
+def _take_searches(response: ClaudeResponse, content: object) -> None:
+    for block in content if isinstance(content, list) else ():
+        if not isinstance(block, dict) or block.get("name") != _SEARCH or block.get("type") != "tool_use":
+            continue
+        if isinstance(block.get("id"), str):
+            response.tools.add(block["id"])
 
 
 def _is_larger(model: object, usage: Mapping[str, Any], had: ClaudeResponse) -> bool:
