@@ -138,7 +138,7 @@ def main(ccusage: str, transcripts: Path, folder: Path, runs: int, command: str)
     mine = json.loads(run(ours, *REPORT, folder=bench, **place).output)["total"]
     print_medians("ccusage daily --offline", theirs)
     for name, each in took.items():
-        print_medians(f"costledger {' '.join(COMMANDS[command][:1])}, {name}", each, theirs)
+        print_medians(f"costledger{' daily' if COMMANDS[command] else ''}, {name}", each, theirs)
     print_totals(totals, mine)
     shutil.rmtree(bench)
 
