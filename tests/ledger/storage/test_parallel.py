@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from ledger.storage.directory_store import DirectoryStore
+from ledger.storage.parallel import ask_each
 from tests.conftest import PROJECT
 
 ASKING = """
@@ -56,3 +59,19 @@ def test_workers_end_with_a_process_that_is_killed(tmp_path: Path, start: str) -
     while any(lives(pid) for pid in workers) and time.monotonic() < until:
         time.sleep(0.05)
     assert [pid for pid in workers if lives(pid)] == []
+
+
+MEETING = threading.Barrier(8)
+"""Of the jobs that one process does at once; each process has its own."""
+
+
+def meet(_: object, job: int) -> tuple[int, int]:
+    return job, MEETING.wait(timeout=60)
+
+
+def test_a_process_does_jobs_that_append_several_at_once_and_answers_in_their_order(tmp_path: Path) -> None:
+    with ask_each(meet, DirectoryStore(tmp_path), list(range(32)), processes=2, appends=True) as answers:
+        found = list(answers)
+    assert [job for job, _ in found] == list(range(32))
+    for at in range(0, 32, 8):
+        assert {arrived for _, arrived in found[at : at + 8]} == set(range(8))
