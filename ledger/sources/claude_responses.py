@@ -104,8 +104,7 @@ def take_response(responses: dict[str, ClaudeResponse], record: Mapping[str, Any
     elif kind != "assistant":
         return False
     body = shown.get("message")
-    usage = body.get("usage") if isinstance(body, dict) else None
-    if not isinstance(body, dict) or not isinstance(usage, dict):
+    if not isinstance(body, dict) or not isinstance(usage := body.get("usage"), dict):
         return False
     model, output = body.get("model"), usage.get("output_tokens")
     if model == _SYNTHETIC and not any(usage_of(usage).values()):

@@ -114,7 +114,9 @@ def receipt_markdown(receipt: CostReceiptDocument, row: Row, took: str) -> str:
 
 
 def _amount(line: CostReceiptLine) -> str:
-    return f"{money.shown(money.from_wire(line['cost_usd']))} | {line['total_tokens']:,}"
+    cost = line["cost_usd"]
+    nanousd = -money.from_wire(cost[1:]) if cost.startswith("-") else money.from_wire(cost)
+    return f"{money.shown(nanousd)} | {line['total_tokens']:,}"
 
 
 def _cell(name: str | None) -> str:

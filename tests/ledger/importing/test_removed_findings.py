@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ledger.events.event import cost_observed
+from ledger.events.fields import USAGE_FIELDS
 from ledger.importing.removed_findings import removed_of, without_removed
 from ledger.maintenance.removal import remove_ledger
-from ledger.providers.usage import USAGE_FIELDS
 from ledger.sources.findings import Call, Findings, Location
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.memory_store import MemoryStore
