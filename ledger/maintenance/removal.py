@@ -11,6 +11,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -78,6 +79,18 @@ def removed_ids(data: Path) -> RemovedIds:
     Raises:
         LedgerUnavailable: a tombstone cannot be read.
     """
+    try:
+        changed_at = (data / _FOLDER).stat().st_mtime_ns
+    except FileNotFoundError:
+        return RemovedIds()
+    except OSError as error:
+        raise LedgerUnavailable(data / _FOLDER, "read", error) from error
+    return _removed_ids(data, changed_at)
+
+
+@lru_cache(maxsize=4)
+def _removed_ids(data: Path, changed_at: int) -> RemovedIds:  # noqa: ARG001
+    """Return them as of this change of their folder: an import asks for each ledger."""
     digests: set[str] = set()
     for path in sorted((data / _FOLDER).glob("*.json")):
         digests.update(_read(path).digests)

@@ -14,9 +14,7 @@ from ledger.storage.memory_store import MemoryStore
 
 
 def call(message_id: str, session_id: str | None = None) -> Call:
-    return Call(
-        "claude", message_id, "opus", dict.fromkeys(USAGE_FIELDS[:1], 1), Location("log", 1), session_id=session_id
-    )
+    return Call("claude", message_id, "opus", {"input_tokens": 1}, Location("log", 1), session_id=session_id)
 
 
 def test_sessions_and_responses_of_removed_workflows_are_left_out(tmp_path: Path) -> None:
