@@ -112,36 +112,58 @@ def compose(
         LedgerMoved: the ledger is not at `expected_seq` and holds nothing of this batch from an earlier attempt.
         ConflictingEvent: an id is in the ledger with other content.
     """
-    seq, digits, runs, recorded_at = tail.head.seq, tail.head.hash, tail.runs or Runs(), max(now, tail.recorded_at)
-    if expected_seq not in (None, seq) and not any(draft.written and draft.id in found for draft in batch):
-        raise LedgerMoved(workflow_id, expected_seq, seq)
-    lines: list[bytes] = []
-    receipts: list[Receipt] = []
-    added: dict[str, bytes] = {}
-    if seq == 0:
-        seq, by = 1, origin()
-        opening = Draft(Event(workflow_id, LEDGER_OPENED, {"format": 1, "origin": by}), os.urandom(16).hex())
-        raw, digits = opening.encode(seq, recorded_at, seed(workflow_id, by))
-        lines.append(raw)
-    for draft in batch:
-        if (line := found.get(draft.id)) is not None:
-            receipts.append(_repeated(draft, line, durability, duplicate=not draft.written))
-        elif draft.id in added:
-            receipts.append(_repeated(draft, orjson.loads(added[draft.id]), durability, duplicate=True))
-        else:
-            run, kind = None, draft.event.type
-            if kind in LIFECYCLE_TYPES:
-                run = runs.next_run(kind) if draft.needs_run else None
-                runs = runs.after(kind, run or draft.event.fields["run"])
-            seq += 1
-            raw, digits = draft.encode(seq, recorded_at, following(digits), run)
-            lines.append(raw)
-            added[draft.id] = raw
-            receipts.append(Receipt(workflow_id, draft.id, seq, digits, duplicate=False, durability=durability))
-    if not lines:
-        return Composed(lines, receipts, tail)
-    head = Head(seq, tail.head.size + sum(map(len, lines)), digits)
-    return Composed(lines, receipts, Tail(head, recorded_at, None if tail.runs is None else runs))
+    head = tail.head
+    if expected_seq not in (None, head.seq) and not any(draft.written and draft.id in found for draft in batch):
+        raise LedgerMoved(workflow_id, expected_seq, head.seq)
+    new = _NewLines(head.seq, head.hash, max(now, tail.recorded_at), tail.runs or Runs())
+    if head.seq == 0:
+        new.open(workflow_id, origin())
+    receipts = [
+        _repeated(draft, line, durability, duplicate=not draft.written)
+        if (line := found.get(draft.id)) is not None
+        else new.add(draft, durability)
+        for draft in batch
+    ]
+    if not new.lines:
+        return Composed(new.lines, receipts, tail)
+    head = Head(new.seq, head.size + sum(map(len, new.lines)), new.digits)
+    return Composed(new.lines, receipts, Tail(head, new.recorded_at, None if tail.runs is None else new.runs))
+
+
+class _NewLines:
+    """The lines that a batch adds, one after the other."""
+
+    __slots__ = ("_added", "digits", "lines", "recorded_at", "runs", "seq")
+
+    def __init__(self, seq: int, digits: str, recorded_at: str, runs: Runs) -> None:
+        self.seq, self.digits, self.recorded_at, self.runs = seq, digits, recorded_at, runs
+        self.lines: list[bytes] = []
+        self._added: dict[str, bytes] = {}
+
+    def open(self, workflow_id: str, origin: str) -> None:
+        """Add the first line of a ledger."""
+        opening = Draft(Event(workflow_id, LEDGER_OPENED, {"format": 1, "origin": origin}), os.urandom(16).hex())
+        raw, self.digits = opening.encode(1, self.recorded_at, seed(workflow_id, origin))
+        self.seq, self.lines = 1, [raw]
+
+    def add(self, draft: Draft, durability: str) -> Receipt:
+        """Add the line of an event that the ledger does not have; one that the batch has twice is added once.
+
+        Raises:
+            ConflictingEvent: the batch has its id with other content.
+        """
+        if (had := self._added.get(draft.id)) is not None:
+            return _repeated(draft, orjson.loads(had), durability, duplicate=True)
+        run, kind = None, draft.event.type
+        if kind in LIFECYCLE_TYPES:
+            run = self.runs.next_run(kind) if draft.needs_run else None
+            self.runs = self.runs.after(kind, run or draft.event.fields["run"])
+        self.seq += 1
+        raw, self.digits = draft.encode(self.seq, self.recorded_at, following(self.digits), run)
+        self.lines.append(raw)
+        self._added[draft.id] = raw
+        workflow_id = draft.event.workflow_id
+        return Receipt(workflow_id, draft.id, self.seq, self.digits, duplicate=False, durability=durability)
 
 
 def _repeated(draft: Draft, line: Line, durability: str, *, duplicate: bool) -> Receipt:

@@ -140,7 +140,8 @@ def _print_end(report: ImportReport, failed: _Failed, *, as_json: bool, by_tool:
 def _print_notes(report: ImportReport, failed: _Failed, option: str | None) -> None:
     """Print on stderr what a person has to know of the import."""
     if report.unchanged and option:
-        click.echo(f"messages that a ledger has stay in its workflow; {option} is for those that none has", err=True)
+        said = "names the workflow of others, and takes over what an import had named by default"
+        click.echo(f"messages that a ledger has stay in it; {option} {said}", err=True)
     if alone := len(report.without_folder):
         sessions = f"{counted(alone, 'session')} named no folder"
         click.echo(f"{sessions} to be a project's by; each is a workflow of its own", err=True)

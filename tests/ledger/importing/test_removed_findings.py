@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from ledger.events.event import cost_observed
-from ledger.events.fields import USAGE_FIELDS
 from ledger.importing.removed_findings import removed_of, without_removed
 from ledger.maintenance.removal import remove_ledger
 from ledger.sources.findings import Call, Findings, Location

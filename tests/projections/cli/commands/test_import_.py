@@ -57,8 +57,10 @@ def test_messages_that_were_read_before_stay_where_they_count_and_that_is_said(
     path = write(tmp_path / "t" / "s1.jsonl", said("m1", 5))
     run(*data, "import", "claude", str(path))
     again = CliRunner().invoke(cli, [*data, "import", "claude", str(path), *option])
-    assert again.stderr == f"messages that a ledger has stay in its workflow; {option[0]} is for those that none has\n"
-    assert [row["adw_id"] for row in json.loads(run(*data, "history", "--json"))["workflows"]] == ["s1"]
+    assert again.stderr.startswith(f"messages that a ledger has stay in it; {option[0]} names the workflow of others")
+    rows = json.loads(run(*data, "history", "--json"))["workflows"]
+    assert [(row["adw_id"] == "s1", row["event_count"]) for row in rows] == [(True, 4), (False, 1)]
+    assert [row["actual_cost_total"] == "0.00" for row in rows] == [True, False], "it counts where it was moved to"
 
 
 @pytest.mark.parametrize("by", ["project", "branch"])
@@ -170,4 +172,4 @@ def test_a_source_can_be_forgotten(tmp_path: Path, data: tuple[str, str]) -> Non
     assert [entry.workflow_by for entry in register.forget(file)] == ["session", "project"]
     assert register.entries() == []
     write(file, said("m1", 5), said("m2", 6))
-    assert json.loads(run(*data, "history", "--json"))["workflows"][0]["event_count"] == 3, "m2 is not read"
+    assert json.loads(run(*data, "history", "--json"))["workflows"][0]["event_count"] == 4, "m2 is not read"
