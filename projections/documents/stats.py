@@ -67,7 +67,7 @@ def stats_document(made: StatsReport, zone: tzinfo | None, *, limit: int | None 
         "lines": [cast(StatsLine, named_group(by, one.group) | _figures(one)) for one in made.lines[:limit]],
         "more": len(made.lines[limit:]) if limit is not None else 0,
         "total": cast(StatsFigures, _figures(made.total)),
-        "unknown_count": made.made.total.unknown,
+        "unknown_count": made.total.sums.unknown,
     }
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "spend_report",
     "spend_sums",
     "total_tokens",
+    "without_reading",
 ]
 
 SESSIONS: Final = ("session", "workflow")
@@ -159,7 +160,7 @@ def spend_report(
     """
     named = [dimension(name, rules, history.row_values) for name in query.by]
     lines: dict[tuple[str | None, tuple[Value, ...]], Line] = {}
-    total, dated = Line(unknown=_without_reading(history, query, rules)), dict[str, int]()
+    total, dated = Line(unknown=without_reading(history, query, rules)), dict[str, int]()
     for quarter, columns, amounts in spend_sums(history, query, zone, rules=rules):
         values = [one.value(columns) for one in named]
         if shown_as is not None:
@@ -226,7 +227,7 @@ def _starts(history: HistoryStore, query: SpendQuery, zone: tzinfo | None) -> Se
     return starts_of(query.per, first, max(first, last), zone)
 
 
-def _without_reading(history: HistoryStore, query: SpendQuery, rules: TagRules) -> int:
+def without_reading(history: HistoryStore, query: SpendQuery, rules: TagRules) -> int:
     """Return how many workflows of a query were last active in its time and have no reading: their cost is unknown."""
     conditions = [(dimension(name, rules, history.row_values, where="where"), asked) for name, asked in query.where]
     if any(one.is_of_spend for one, _ in conditions):

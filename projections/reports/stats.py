@@ -8,14 +8,18 @@ from datetime import tzinfo
 from fractions import Fraction
 from typing import Final
 
+from projections.folding.breakdown import UNATTRIBUTED
 from projections.history.store import HistoryStore
-from projections.reports.dimensions import Value
-from projections.reports.spend_report import Line, Report, SpendQuery, merged, spend_report
+from projections.reports.dimensions import Value, dimension
+from projections.reports.spend_report import Line, SpendQuery, merged, spend_sums, without_reading
 from projections.reports.tags import TagRules
 
 __all__ = ["Stats", "StatsReport", "quantile", "stats"]
 
-_OF_A_RUN: Final = ("workflow", "run", "status")
+_OF_A_RUN: Final = ("workflow", "status", "run")
+
+_Runs = dict[tuple[Value, Value, Value], int]
+"""Nanodollars by workflow, its status, and run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,6 @@ class StatsReport:
     query: SpendQuery
     lines: list[Stats]
     total: Stats
-    made: Report
 
 
 def stats(history: HistoryStore, query: SpendQuery, zone: tzinfo | None, *, rules: TagRules = ()) -> StatsReport:
@@ -84,16 +87,38 @@ def stats(history: HistoryStore, query: SpendQuery, zone: tzinfo | None, *, rule
         InvalidInput: a name is no dimension and no tag, or a value is none of its dimension.
         HistoryUnavailable: the store cannot be used.
     """
-    made = spend_report(history, replace(query, by=(*query.by, *_OF_A_RUN), per=None), zone, rules=rules)
-    last: dict[Value, int] = {}
-    for _, (adw_id, run), _ in history.spent(["adw_id", "run"], starts=()):
-        last[adw_id] = max(last.get(adw_id, 0), int(run or 0))
-    groups: dict[tuple[Value, ...], list[Line]] = {}
-    for line in made.lines:
-        groups.setdefault(line.group[: len(query.by)], []).append(line)
-    found = [_stats(group, lines, last) for group, lines in groups.items()]
+    named = [dimension(name, rules) for name in query.by]  # `spend_sums` refuses unknown ones
+    whole = replace(query, by=(*query.by, *_OF_A_RUN), per=None)
+    spent: dict[tuple[Value, ...], tuple[Line, _Runs]] = {}
+    last = _last_runs(history, query)
+    for _, columns, amounts in spend_sums(history, whole, zone, rules=rules):
+        last[columns["adw_id"]] = max(last.get(columns["adw_id"], 0), int(columns["run"] or 0))
+        if any(amounts):
+            group = tuple([one.value(columns) for one in named])
+            line, runs = spent.get(group) or spent.setdefault(group, (Line(), {}))
+            line.take(str(columns["model"] or UNATTRIBUTED), amounts)
+            run = (columns["adw_id"], columns["status"], columns["run"])
+            runs[run] = runs.get(run, 0) + amounts[0]
+    every = _Runs()
+    for _, runs in spent.values():
+        for run, cost in runs.items():
+            every[run] = every.get(run, 0) + cost
+    total = merged([line for line, _ in spent.values()])
+    total.unknown = without_reading(history, query, rules)
+    found = [_stats(group, line, runs, last) for group, (line, runs) in spent.items()]
     found.sort(key=lambda one: (-one.cost, str(one.group)))
-    return StatsReport(query, found, _stats((), made.lines, last), made)
+    return StatsReport(query, found, _stats((), total, every, last))
+
+
+def _last_runs(history: HistoryStore, query: SpendQuery) -> dict[Value, int]:
+    """Return the last run of each workflow that has several; nothing when the query is of all spend."""
+    last: dict[Value, int] = {}
+    if query.where or query.first is not None or query.last is not None:
+        later = tuple(run for _, (run,), _ in history.spent(["run"], starts=()) if int(run or 0) > 1)
+        found = history.spent(["adw_id", "run"], starts=(), where=[("run", later)]) if later else ()
+        for _, (adw_id, run), _ in found:
+            last[adw_id] = max(last.get(adw_id, 0), int(run or 0))
+    return last
 
 
 def quantile(costs: Sequence[int], percent: int) -> int:
@@ -104,19 +129,15 @@ def quantile(costs: Sequence[int], percent: int) -> int:
     return costs[at] if not rest else round(costs[at] + Fraction((costs[at + 1] - costs[at]) * rest, 100))
 
 
-def _stats(group: tuple[Value, ...], lines: Sequence[Line], last: Mapping[Value, int]) -> Stats:
-    workflows: dict[Value, dict[Value, int]] = {}
-    statuses: dict[Value, Value] = {}
-    for line in lines:
-        adw_id, run, statuses[adw_id] = line.group[-len(_OF_A_RUN) :]
-        runs = workflows.setdefault(adw_id, {})
-        runs[run] = runs.get(run, 0) + line.amounts[0]
-    failed, repeated, wasted = list[int](), list[int](), 0
-    for adw_id, runs in workflows.items():
-        before = [cost for run, cost in runs.items() if int(run or 0) < last.get(adw_id, 0)]
-        repeated += before
-        if statuses[adw_id] == "failed":
-            failed.append(sum(runs.values()))
-        wasted += failed[-1] if statuses[adw_id] == "failed" else sum(before)
-    costs = sorted(sum(runs.values()) for runs in workflows.values())
-    return Stats(group, merged(lines), costs, sum(map(len, workflows.values())), failed, repeated, wasted)
+def _stats(group: tuple[Value, ...], sums: Line, runs: _Runs, last: Mapping[Value, int]) -> Stats:
+    costs, failed, repeated, wasted = dict[Value, int](), dict[Value, int](), list[int](), 0
+    for (adw_id, status, run), cost in runs.items():
+        costs[adw_id] = costs.get(adw_id, 0) + cost
+        is_repeated = int(run or 0) < last.get(adw_id, 0)
+        if is_repeated:
+            repeated.append(cost)
+        if status == "failed":
+            failed[adw_id] = failed.get(adw_id, 0) + cost
+        if is_repeated or status == "failed":
+            wasted += cost
+    return Stats(group, sums, sorted(costs.values()), len(runs), list(failed.values()), repeated, wasted)

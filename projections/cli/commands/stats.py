@@ -83,8 +83,8 @@ def _print(out: Console, made: StatsReport, limit: int | None) -> None:
     shown.print(out)
     if limit is not None and len(made.lines) > limit:
         out.print(f"  and {len(made.lines) - limit:,} more\n")
-    total = made.made.total
-    print_missing(out, made.total.cost, unknown=total.unknown, incomplete=made.total.sums.at_least)
+    total = made.total.sums
+    print_missing(out, made.total.cost, unknown=total.unknown, incomplete=any(one.sums.at_least for one in made.lines))
 
 
 def _cells(one: Stats) -> list[str]:
