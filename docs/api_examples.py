@@ -39,6 +39,7 @@ _ASKED: Final[dict[str, Callable[[TestClient], Any]]] = {
     "get /api/compare 200": lambda http: http.get("/api/compare?a=agent%3Dsdlc_planner&b=agent%3Dsdlc_implementor"),
     "get /api/blocks 200": lambda http: http.get("/api/blocks"),
     "get /api/forecast 200": lambda http: http.get("/api/forecast"),
+    "get /api/what-if 200": lambda http: http.get("/api/what-if?model=claude-haiku-4-5"),
     "get /api/budgets 200": lambda http: http.get("/api/budgets"),
     "get /api/stale 200": lambda http: http.get("/api/stale"),
     "post /api/events 201": lambda http: http.post("/api/events", json=[_STARTED, _READING]),

@@ -125,6 +125,11 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
             "forecast", "Show the burn rate, and what this month comes to.", "costledger forecast --where project=shop"
         ),
         "blocks": _Entry("blocks", "Show the 5-hour windows of plans.", "costledger blocks --recent"),
+        "what-if": _Entry(
+            "what_if",
+            "Show the same usage under other prices.",
+            "costledger what-if --map 'claude-opus-*=claude-sonnet-4-5' --since 'last month'",
+        ),
         "prices": _Entry("prices", "Show prices: of a model, or of all in use.", "costledger prices claude-sonnet-4-5"),
     },
     "Trust and repair": {
@@ -194,7 +199,7 @@ class _Commands(click.Group):
             return None
         entry = _COMMANDS[cmd_name]
         command: click.Command = getattr(
-            importlib.import_module(f"projections.cli.commands.{entry.module}"), f"{cmd_name}_command"
+            importlib.import_module(f"projections.cli.commands.{entry.module}"), f"{cmd_name.replace('-', '_')}_command"
         )
         command.epilog = example(entry.example)
         return command

@@ -1,4 +1,4 @@
-"""Questions of money besides `/api/spend`: statistics, comparisons, forecasts and the windows of plans."""
+"""Questions of money besides `/api/spend`: statistics, comparisons, forecasts, the windows of plans, and what if."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from projections.documents.blocks import BlocksDocument, blocks_document
 from projections.documents.compare import CompareDocument, compare_document
 from projections.documents.forecast import ForecastDocument, forecast_document
 from projections.documents.stats import StatsDocument, stats_document
+from projections.documents.what_if import WhatIfDocument, what_if_document
 from projections.reports.blocks import Window, blocks
 from projections.reports.compare import compare, compared_by, sides
 from projections.reports.dimensions import DIMENSIONS, parsed_where, split_names
@@ -22,6 +23,7 @@ from projections.reports.periods import quarters
 from projections.reports.spend_report import SpendQuery
 from projections.reports.stats import stats
 from projections.reports.timezones import day_named, days_named, zone_named
+from projections.reports.what_if import other_prices, what_if
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import answer
 
@@ -162,3 +164,38 @@ def get_blocks(
         service.history, window, zone, now, where=conditions, rules=service.tag_rules, recent=recent, active=active
     )
     return answer(blocks_document(window, found, zone, now))
+
+
+@router.get(
+    "/what-if",
+    dependencies=[Depends(needs("read"))],
+    response_model=WhatIfDocument,
+    summary="What the same usage would have cost under other prices or models, or without prompt caching",
+)
+def get_what_if(
+    request: Request,
+    model: Annotated[
+        str | None, Query(description="price all usage as this model's", examples=["claude-haiku-4-5"], max_length=200)
+    ] = None,
+    map: Annotated[
+        list[str] | None, Query(description="MODEL=OTHER: price a model, or glob, as another", max_length=_NAMES_MAX)
+    ] = None,
+    price: Annotated[
+        list[str] | None,
+        Query(description="MODEL=IN,OUT[,READ[,WRITE]] in USD per million tokens", max_length=_NAMES_MAX),
+    ] = None,
+    no_cache: Annotated[bool, Query(description="price cached tokens as plain input, and nothing else")] = False,
+    where: Where = None,
+    since: Annotated[str | None, Query(description="the first day", examples=["2026-11-01"], max_length=32)] = None,
+    until: Annotated[str | None, Query(description="the last day", examples=["2026-11-30"], max_length=32)] = None,
+    timezone: Zone = "UTC",
+) -> Response:
+    """Nothing is appended. Prices are those of each day; tiers above a context limit and fees for each call are left
+    out. Give at least one of `model`, `map`, `price` and `no_cache`.
+    """
+    service, zone = service_of(request), zone_named("timezone", timezone)
+    other = other_prices(service.prices, model=model, mapped=map or (), given=price or (), uncached=no_cache)
+    first, last = quarters(day_named("since", since), day_named("until", until), zone)
+    query = SpendQuery(where=parsed_where("where", where or ()), first=first, last=last)
+    made = what_if(service.history, query, zone, other, service.prices, rules=service.tag_rules)
+    return answer(what_if_document(made))

@@ -101,6 +101,6 @@ def test_a_budget_that_nothing_can_count_for_is_reported(run: Run) -> None:
     run("observe", "w", "--cost-usd", "2")
     answer = run("check")
     assert (answer.code, answer.out.endswith(": $0.0000 of $1.0000 spent (0 %), $1.0000 left\n")) == (0, True)
-    assert "counts nothing: where 'tema' is no dimension and no tag" in answer.err
+    assert "counts nothing: where 'tema': no dimension and no tag" in answer.err
     assert "counts nothing" in run().err
     assert "no dimension" in run("check", "--json").json["periods"][0]["problem"]

@@ -1,0 +1,29 @@
+"""`what-if`: usage under other prices, as a table, as JSON and over HTTP."""
+
+from __future__ import annotations
+
+from tests.projections.cli.configured import charge
+from tests.projections.cli.test_app import Run, run
+
+__all__ = ["run"]
+
+
+def test_usage_under_the_prices_of_another_model(run: Run) -> None:
+    charge(run, "w", "claude-opus-4-5", 1_000_000, "--cache-read-tokens", "1000000")
+    run("observe", "v", "--cost-usd", "2", "--model", "mystery")
+    answer = run("what-if", "--model", "claude-haiku-4-5")
+    assert answer.code == 0
+    assert "$25.5000" in answer.out
+    assert "$5.1000" in answer.out
+    assert "-$20.4000" in answer.out
+    assert "not in these sums: mystery as claude-haiku-4-5: no tokens are recorded; it cost $2.0000" in answer.out
+    found = run("what-if", "--model", "claude-haiku-4-5", "--json").json
+    assert found["total"]["difference_usd"] == "-20.40"
+    assert run("spend", "--json").json["total"]["cost_usd"] == "27.50", "nothing is appended"
+
+
+def test_what_the_cache_saved(run: Run) -> None:
+    assert run("what-if", "--no-cache").out == "nothing was spent\n"
+    charge(run, "w", "claude-opus-4-5", 1, "--cache-read-tokens", "1000000")
+    assert "prompt caching saved about $4.50" in run("what-if", "--no-cache").out
+    assert run("what-if").code != 0
