@@ -132,7 +132,7 @@ def unknown_part(call: str) -> str | None:
                 return option
             if takes_value.get(option) and "=" not in word:
                 next(words, None)
-        elif isinstance(command, click.Group) and re.fullmatch(r"[a-z]+", word):
+        elif isinstance(command, click.Group) and re.fullmatch(r"[a-z]+(-[a-z]+)*", word):
             found = command.get_command(click.Context(command), word)
             if found is None:
                 return word

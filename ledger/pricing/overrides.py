@@ -12,7 +12,7 @@ from ledger.pricing.price_book import PriceBook
 from ledger.pricing.rates import Rate, Rates
 from ledger.providers.service_tiers import service_tier_of
 
-__all__ = ["BOOK", "Overridden"]
+__all__ = ["BOOK", "AgreedRates", "Overridden"]
 
 BOOK: Final = "costledger.toml"
 """What an event names as its price book; the digest identifies the rates in the file."""

@@ -30,6 +30,11 @@ STORY: Final = "a5b80595"
 CONFIG: Final = """
 [budgets]
 default_usd = 5
+[[budgets.period]]
+name = "sdlc"
+per = "month"
+usd = 1
+where = ["template=sdlc"]
 [[webhooks]]
 url = "http://127.0.0.1:9/costs"
 allow_private = true
@@ -153,6 +158,21 @@ def test_statistics_and_comparisons(run: Run, http: Ask) -> None:
         check(here, sides)
 
 
+def test_what_usage_would_have_cost(run: Run, http: Ask) -> None:
+    for flags, asked in (
+        (["--model", "claude-haiku-4-5"], {"model": "claude-haiku-4-5"}),
+        (
+            ["--map", "*=claude-haiku-4-5", "--price", "mystery=1,2"],
+            {"map": "*=claude-haiku-4-5", "price": "mystery=1,2"},
+        ),
+        (["--no-cache", "--where", "issue=17"], {"no_cache": "true", "where": "issue=17"}),
+    ):
+        here = run("what-if", *flags, "--timezone", "UTC", "--json").json
+        assert here == http("what-if", params=asked)
+        assert here["lines"]
+        check(here, flags)
+
+
 def test_windows_of_plans(run: Run, http: Ask) -> None:
     """The rate of the active one falls while time passes."""
     for window in ("5h", "7d"):
@@ -184,6 +204,15 @@ def test_a_move(run: Run, http: Ask) -> None:
     assert again == moved | {"id": None, "seq": None}
     back = http("workflow-history/w1/move", "POST", json={"to": "w1"})
     assert (back["to"], back["seq"]) == ("w1", moved["seq"] + 1)
+
+
+def test_the_budgets_that_count_now(run: Run, http: Ask) -> None:
+    run("start", "w1", "--run", "3")
+    here, there = run("check", "--json").json, http("budgets")
+    assert here == there
+    assert [one["budget"]["state"] for one in here["periods"]] == ["warned"]
+    assert "w1" in [one["adw_id"] for one in here["workflows"]]
+    check(here, "budgets")
 
 
 def test_a_budget_is_checked_by_fields_of_the_row(run: Run, http: Ask) -> None:
