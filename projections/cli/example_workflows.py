@@ -91,7 +91,7 @@ class ExampleWorkflows:
                 yield event
 
     def _workflow(self, start: datetime, *, until: datetime | None = None, dated: bool = True) -> list[Event]:
-        """Return a workflow of some agents; one of seven fails and is tried again."""
+        """Return a workflow of some agents; one of seven fails and is tried again, and some fail for good."""
         chance = self.chance
         template = chance.choice(list(_TEMPLATES))
         project = chance.choice(list(_PROJECTS))
@@ -118,7 +118,9 @@ class ExampleWorkflows:
             run.events.append(workflow_started(run.id, observed_at=run.moment))
         for agent, model in _TEMPLATES[template]:
             run.agent(agent, model)
-        run.end("cancelled" if chance.random() < 0.03 else "completed")
+        ended = chance.random()
+        status = "failed" if ended < 0.05 else "cancelled" if ended < 0.08 else "completed"
+        run.end(status, "the tests failed again" if status == "failed" else None)
         return run.events if until is None else run.before(until)
 
     def _without_price(self) -> list[Event]:

@@ -170,21 +170,20 @@ def _print_report(
     limit: int | None = None,
 ) -> int:
     check_one_format(as_json=as_json, as_csv=as_csv, jsonl=jsonl, parquet=parquet)
-    zone, rules = zone_named("--timezone", timezone), tag_rules()
-    conditions, days = parsed_where("--where", where), day_range(since, until, zone)
-    query = SpendQuery(_split(period, by), PERIODS[period], conditions, *quarters(*days, zone))
+    zone, rules, conditions = zone_named("--timezone", timezone), tag_rules(), parsed_where("--where", where)
+    query = SpendQuery(_split(period, by), PERIODS[period], conditions, *quarters(*day_range(since, until, zone), zone))
     with opened(imports=True) as session:
-        shown_as = None if as_json or as_csv or jsonl or parquet else _with_unnamed_together
+        for_programs = as_json or as_csv or jsonl or parquet is not None
+        shown_as = None if for_programs else _with_unnamed_together
         made = spend_report(session.history, query, zone, rules=rules, descending=order == "desc", shown_as=shown_as)
         if period == "session":
             made = sessions_by_activity(session.history, made, descending=order == "desc")
         unknown = made.total.unknown
-        if jsonl or parquet:
-            print_or_write(spend_document(period, made, zone, breakdown=breakdown, limit=limit)["lines"], parquet)
-        elif as_json:
-            print_json(spend_document(period, made, zone, breakdown=breakdown, limit=limit))
-        elif as_csv:
+        if as_csv:
             _print_csv(period, made, zone, breakdown=breakdown, limit=limit)
+        elif for_programs:
+            document = spend_document(period, made, zone, breakdown=breakdown, limit=limit)
+            print_json(document) if as_json else print_or_write(document["lines"], parquet)
         elif made.lines:
             _print_table(period, made, zone, breakdown=breakdown and "model" not in query.by, limit=limit)
             print_evidence(console(), made.dated)
