@@ -178,7 +178,6 @@ def _print_report(
         made = spend_report(session.history, query, zone, rules=rules, descending=order == "desc", shown_as=shown_as)
         if period == "session":
             made = sessions_by_activity(session.history, made, descending=order == "desc")
-        unknown = made.total.unknown
         if as_csv:
             _print_csv(period, made, zone, breakdown=breakdown, limit=limit)
         elif for_programs:
@@ -187,7 +186,7 @@ def _print_report(
         elif made.lines:
             _print_table(period, made, zone, breakdown=breakdown and "model" not in query.by, limit=limit)
             print_evidence(console(), made.dated)
-        elif unknown:
+        elif unknown := made.total.unknown:
             print_missing(console(), 0, unknown=unknown, incomplete=False)
         elif session.history.ids(""):
             click.echo("nothing was spent" + " in this time" * bool(since or until) + " on this" * bool(where))
