@@ -121,7 +121,6 @@ UNTESTED_BY_NAME: Final = frozenset(
         "projections.cli.commands.anchor",
         "projections.cli.commands.completion",
         "projections.cli.commands.explain",
-        "projections.cli.commands.install",
         "projections.cli.commands.origin",
         "projections.cli.commands.refresh",
         "projections.cli.commands.restore",

@@ -102,7 +102,10 @@ def _print(out: Console, made: WhatIf, *, uncached: bool) -> None:
         word = "saved" if would >= spent else "cost"
         out.print(f"prompt caching {word} about {money.shown(abs(would - spent), 2)}; context tiers are left out")
     elif spent_bound or would_bound:
-        out.print("≥: usage is incomplete or without a price; tiers above a context limit and fees are left out")
+        out.print(
+            "≥: usage is incomplete or without a price; tiers above a context limit and fees are left out. "
+            "The difference is about that much"
+        )
 
 
 def _spent(line: WhatIfLine) -> str:

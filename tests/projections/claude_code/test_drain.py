@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger import DirectoryStore, cost_observed, workflow_started
+from ledger import DirectoryStore, workflow_started
 from ledger.claude_code.spool import Spool, file_name
 from ledger.importing.importer import import_source
 from ledger.importing.transcript_importer import import_transcripts
@@ -453,27 +453,6 @@ class TestCommands:
         assert self.run(data, "statusline", given=self.status(0.31)).stdout == (
             "1f3c9a52… · at least $0.31 · context 42%\n"
         ), "a transcript does not show every call"
-
-    def test_a_budget_that_is_over_stops_the_sessions_that_count_in_it(self, data: Path) -> None:
-        """By the output that https://code.claude.com/docs/en/hooks#json-output documents, with exit code 0."""
-        DirectoryStore(data).append([workflow_started(S, project="/srv/shop"), cost_observed(S, cost_usd="2")])
-        DirectoryStore(data).append([workflow_started("other", budget_usd=1), cost_observed("other", cost_usd="2")])
-
-        def stopped(where: str, usd: int, session_id: str = S) -> str:
-            period = f'[[budgets.period]]\nname = "b"\nper = "day"\nusd = {usd}\nwhere = [{where}]\n'
-            (data / "costledger.toml").write_text(period)
-            given = {"session_id": session_id, "hook_event_name": "PreToolUse", "tool_name": "Bash"}
-            done = self.run(data, "hook", "--stop-over-budget", given=given)
-            return done.stdout
-
-        assert stopped('"project=shop"', 2) == stopped('"project=other"', 0) == stopped("", 4) == ""
-        assert stopped('"project=shop"', 1, "new") == "", "another session may be of another project"
-        for found in (stopped('"project=shop"', 1), stopped("", 3), stopped("", 3, "new"), stopped("", 9, "other")):
-            answer = json.loads(found)
-            assert answer["continue"] is False
-            assert "over. To go on" in answer["stopReason"]
-        (data / "costledger.toml").write_text("[budgets")
-        assert self.run(data, "hook", "--stop-over-budget", given={"session_id": S}).stdout == ""
 
     @pytest.mark.parametrize("given", ["", "no JSON", "[]", "{}", '{"session_id":""}', '{"session_id":7}'])
     def test_whatever_is_on_stdin_a_line_is_printed_and_the_reason_logged(self, data: Path, given: str) -> None:
