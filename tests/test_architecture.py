@@ -223,7 +223,7 @@ def test_a_package_alone_loads_none_of_its_modules(package: str) -> None:
     assert others(modules) == set()
     everything = loaded_by(f"import {package}\nfrom {package} import *\nassert {{*{package}.__all__}} <= {{*dir()}}")
     assert everything > modules
-    assert others(everything) == {"orjson"}
+    assert others(everything) - {"msgspec", "typing_extensions"} == {"orjson"}  # the fold's decoder, which imports both
 
 
 def test_an_append_imports_nothing_heavy(tmp_path: Path) -> None:

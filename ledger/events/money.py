@@ -36,6 +36,8 @@ _TOTAL_NANOUSD_MAX = 10_000_000_000 * NANOUSD_PER_USD
 
 _NANO = Decimal("1e-9")
 _WIRE = re.compile(r"(0|[1-9][0-9]{0,9})\.([0-9]{2,9})\Z")
+_UNITS: list[int] = [10 ** (9 - decimals) for decimals in range(10)]
+"""The nanodollars of the last decimal, by the number of decimals."""
 _TEXT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\Z")
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
@@ -92,10 +94,11 @@ def from_wire(text: str) -> int:
     Raises:
         InvalidMoney: any other spelling.
     """
-    match = _WIRE.match(text)
-    if match is None or (len(match[2]) > 2 and match[2].endswith("0")):
-        raise InvalidMoney(text, "not in the ledger's spelling (two to nine decimals, no needless zeros)")
-    return int(match[1]) * NANOUSD_PER_USD + int(match[2].ljust(9, "0"))
+    if (match := _WIRE.match(text)) is not None:
+        dollars, decimals = match.groups()
+        if decimals[-1] != "0" or len(decimals) == 2:
+            return int(dollars + decimals) * _UNITS[len(decimals)]
+    raise InvalidMoney(text, "not in the ledger's spelling (two to nine decimals, no needless zeros)")
 
 
 def shown(nanousd: int | None, decimals: int = 4) -> str:

@@ -6,17 +6,30 @@ against the line before it, and only then are the chunk's lines parsed, all in o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from ledger.errors import DamagedLedger, LockedLedger
 from ledger.events.event import Line
-from ledger.storage.line import EMPTY, ENDING_BYTES, LINE_BYTES_MAX, Head, ending_of, following, problem_of
+from ledger.storage.line import (
+    EMPTY,
+    ENDING_BYTES,
+    LINE_BYTES_MAX,
+    Head,
+    body_of,
+    ending_of,
+    following,
+    problem_of,
+    seeded_by,
+)
+
+if TYPE_CHECKING:
+    from ledger.events.typed_line import TypedLine
 
 __all__ = ["LedgerReader", "ReadAt", "problem_of_fields"]
 
@@ -24,7 +37,6 @@ ReadAt = Callable[[int, int], bytes]
 """`(offset, count) -> bytes`, as `os.pread`."""
 
 _CHUNK_BYTES: Final = 1024 * 1024
-_NEWLINE: Final = re.compile(rb"\n")
 
 
 class LedgerReader:
@@ -51,38 +63,42 @@ class LedgerReader:
         self._seq, self._offset = start.seq, start.size
 
     def __iter__(self) -> Iterator[Line]:
-        for lines, ends in self._chunks():
-            seq = self.head.seq
-            for line, end in zip(lines, ends, strict=True):
-                seq += 1
-                self.head = Head(seq, end, line["hash"])
+        for data in self._whole_lines():
+            ends = accumulate([len(line) + 1 for line in data[:-1].split(b"\n")], initial=self._offset)
+            next(ends)
+            for line, end in zip(self._checked(data), ends, strict=True):
+                self.head = Head(line["seq"], end, line["hash"])
                 yield line
 
     def chunks(self) -> Iterator[list[Line]]:
         """Yield the same lines, many at a time; `head` is the last of them."""
-        for lines, ends in self._chunks():
-            self.head = Head(self.head.seq + len(lines), ends[-1], lines[-1]["hash"])
+        for data in self._whole_lines():
+            lines = self._checked(data)
+            self.head = Head(self._seq, self._offset + len(data), lines[-1]["hash"])
+            yield lines
+
+    def typed_chunks(self) -> Iterator[list[TypedLine]]:
+        """Yield the same lines with only the fields that are folded, many at a time; `head` is the last of them."""
+        from ledger.events.typed_line import typed  # here: an append needs no decoder
+
+        for data in self._whole_lines():
+            lines = self._decoded(data) or list(map(typed, self._checked(data)))
+            self.head = Head(self._seq, self._offset + len(data), lines[-1].hash)
             yield lines
 
     def raw_chunks(self) -> Iterator[bytes]:
         """Yield the same lines as raw bytes, many at a time."""
-        for data, spans in self._whole_lines():
-            self._checked(data, spans)
-            yield data[: spans[-1]]
+        for data in self._whole_lines():
+            self._checked(data)
+            yield data
 
     def raw_lines(self) -> Iterator[bytes]:
         """Yield the same lines as raw bytes, one at a time."""
         for lines in self.raw_chunks():
             yield from (line + b"\n" for line in lines[:-1].split(b"\n"))
 
-    def _chunks(self) -> Iterator[tuple[list[Line], list[int]]]:
-        """Yield verified lines, and the offset in the file at which each ends."""
-        for data, spans in self._whole_lines():
-            start = self._offset
-            yield self._checked(data, spans), [start + end for end in spans]
-
-    def _whole_lines(self) -> Iterator[tuple[bytes, list[int]]]:
-        """Yield pieces of the file that begin with a line, and where in them each whole line ends."""
+    def _whole_lines(self) -> Iterator[bytes]:
+        """Yield pieces of the file, each of whole lines."""
         carry, position = b"", self.head.size
         while position < self.size:
             data = self._read_at(position, min(_CHUNK_BYTES, self.size - position))
@@ -90,36 +106,27 @@ class LedgerReader:
                 problem = f"the file ends at byte {position}, not {self.size}"
                 raise DamagedLedger(self.path, self._seq + 1, self._offset, problem)
             position += len(data)
-            data = carry + data
-            ends = [match.end() for match in _NEWLINE.finditer(data)]
-            if ends:
-                yield data, ends
-                self._offset += ends[-1]
-            carry = data[ends[-1] :] if ends else data
+            if (end := data.rfind(b"\n") + 1) > 0:
+                lines = carry + data[:end]
+                yield lines
+                self._offset += len(lines)
+                carry = data[end:]
+            else:
+                carry += data
             if len(carry) > LINE_BYTES_MAX:
                 self._check_long_tail(carry, position, self._seq, self._offset)
                 break
         self.torn_bytes = self.size - self._offset
 
-    def _checked(self, data: bytes, ends: list[int]) -> list[Line]:
+    def _checked(self, data: bytes) -> list[Line]:
         """Return the lines of a piece, each verified against the line before it.
 
-        The hash of a line covers one slice of the file, from the first digit of the hash before it, so nothing is
-        copied. It is compared with the hash in the line after all lines are parsed.
+        Raises:
+            DamagedLedger: one of them does not verify.
         """
-        view = memoryview(self._before + data)
-        shift = len(self._before)
-        digests, start = [], 0
-        for end in ends:
-            begin = start + shift - ENDING_BYTES
-            if begin < 0 or end - start > LINE_BYTES_MAX:
-                digests.append("")
-            else:
-                digests.append(sha256(view[begin : end + shift - ENDING_BYTES]).hexdigest())
-            start = end
-        values = _parsed(data, ends)
+        values = _parsed(data)
         seq, workflow_id = self._seq, self.workflow_id
-        for value, digest in zip(values, digests, strict=True):
+        for value, digest in zip(values, self._digests(data), strict=True):
             seq += 1
             try:
                 if (
@@ -134,24 +141,53 @@ class LedgerReader:
                     continue
             except (KeyError, TypeError):
                 pass
-            self._check_alone(data, ends, seq - self._seq - 1, value)
-        self._before = data[ends[-1] - ENDING_BYTES : ends[-1]]
-        self._seq = seq
+            self._raise_problem(data, seq, value)
+        self._before, self._seq = data[-ENDING_BYTES:], seq
         return values
 
-    def _check_alone(self, data: bytes, ends: list[int], index: int, value: object) -> None:
-        """Check one line by itself: the first line of a ledger, or one that does not verify.
+    def _decoded(self, data: bytes) -> list[TypedLine] | None:
+        """Return the lines of a piece; None when they have to be checked one by one."""
+        from ledger.events.typed_line import decoded
+
+        lines, seq = decoded(data), self._seq + 1
+        if (
+            lines is None
+            or [line.hash for line in lines] != self._digests(data)
+            or [line.seq for line in lines] != list(range(seq, seq + len(lines)))
+            or {line.workflow_id for line in lines} != {self.workflow_id}
+        ):
+            return None
+        self._before, self._seq = data[-ENDING_BYTES:], lines[-1].seq
+        return lines
+
+    def _digests(self, data: bytes) -> list[str]:
+        """Return the hash that each line of a piece must have; "" for one that cannot be valid.
+
+        It covers one slice of the file, from the first digit of the hash before it, so nothing is copied.
+        """
+        if not (before := self._before):
+            first = body_of(data[: data.index(b"\n") + 1])
+            before = seeded_by(first, self.workflow_id) or b""
+        view, find, shift = memoryview(before + data), data.find, len(before) - ENDING_BYTES
+        digests, begin, start = [], 0, 0
+        while end := find(b"\n", start) + 1:
+            valid = before and end - start <= LINE_BYTES_MAX
+            digests.append(sha256(view[begin : end + shift]).hexdigest() if valid else "")
+            begin, start = end + shift, end
+        return digests
+
+    def _raise_problem(self, data: bytes, seq: int, value: object) -> None:
+        """Check one line of a piece by itself.
 
         Raises:
             DamagedLedger: it does not verify.
         """
-        start = ends[index - 1] if index else 0
-        raw = data[start : ends[index]]
-        before = ending_of(data[:start]) if index else self._before
-        seq = self._seq + index + 1
-        problem = problem_of(raw, before, self.workflow_id) or problem_of_fields(value, seq, self.workflow_id)
+        lines = [line + b"\n" for line in data[:-1].split(b"\n")]
+        index = seq - self._seq - 1
+        before = ending_of(lines[index - 1]) if index else self._before
+        problem = problem_of(lines[index], before, self.workflow_id) or problem_of_fields(value, seq, self.workflow_id)
         if problem is not None:
-            raise DamagedLedger(self.path, seq, self._offset + start, problem)
+            raise DamagedLedger(self.path, seq, self._offset + sum(map(len, lines[:index])), problem)
 
     def _check_long_tail(self, tail: bytes, position: int, seq: int, offset: int) -> None:
         """Check more bytes without a newline than a line can have: only NUL bytes may follow up to the end."""
@@ -180,15 +216,16 @@ class LedgerReader:
         return ending
 
 
-def _parsed(data: bytes, ends: list[int]) -> list[Any]:
-    """Return the lines as JSON, parsed in one call; None for a line of another writer that is not JSON."""
+def _parsed(data: bytes) -> list[Any]:
+    """Return whole lines as JSON, parsed in one call; None for a line of another writer that is not JSON."""
+    lines = data.count(b"\n")
     try:
-        values: list[Any] = orjson.loads(b"[%b]" % data[: ends[-1] - 1].replace(b"\n", b","))
+        values: list[Any] = orjson.loads(b"[%b]" % data[:-1].replace(b"\n", b","))
     except orjson.JSONDecodeError:
         values = []
-    if len(values) == len(ends):
+    if len(values) == lines:
         return values
-    return [_parsed_alone(line) for line in data[: ends[-1] - 1].split(b"\n")]
+    return [_parsed_alone(line) for line in data[:-1].split(b"\n")]
 
 
 def _parsed_alone(raw: bytes) -> Any:

@@ -12,7 +12,7 @@ from ledger.storage.directory_store import DirectoryStore
 from projections.folding.breakdown import name_of
 from projections.folding.cost_words import in_words
 from projections.folding.fold import State, fold, initial
-from projections.folding.meters import Path
+from projections.folding.meters import ROOT, Path
 from projections.reports.budgets import lower_bound
 
 __all__ = ["corrected"]
@@ -52,7 +52,7 @@ def corrected(ledgers: DirectoryStore, event: Event) -> tuple[Receipt, str]:
 
 
 def _figures(state: State, path: Path) -> _CostsInWords:
-    meter, (at_least, unpriced) = state.tree.meters.get(path), lower_bound(state)
+    meter, (at_least, unpriced) = state.tree.find(path), lower_bound(state)
     known = meter is not None and (meter.cost_nanousd or meter.highest is not None)
     return _CostsInWords(
         money.shown(meter.cost_nanousd) if meter is not None and known else "nothing",
@@ -61,8 +61,7 @@ def _figures(state: State, path: Path) -> _CostsInWords:
 
 
 def _sentence(state: State, path: Path, given: str, before: _CostsInWords, after: _CostsInWords) -> str:
-    meter = state.tree.meters[path]
-    what = "" if meter is state.tree.root else f"{name_of(meter)} "
+    what = "" if path == ROOT else f"{name_of(path)} "
     if after.meter == given:
         return f"{what}corrected from {before.meter} to {given}{_workflow(what, before, after)}"
     if state.ended:

@@ -11,14 +11,14 @@ from enum import Enum
 from operator import add, sub
 from typing import Final
 
-from projections.folding.meters import MESSAGE, Meter, Tree
+from projections.folding.basis import COUNTED, PARTIAL, bits_of
+from projections.folding.calls import Calls, basis_bits
+from projections.folding.meters import MESSAGE, OWN, SUMMED, Meter
 from projections.folding.readings import NO_TOKENS, Reading, Summed, Tokens
-from projections.folding.spend import AMOUNTS, TOKENS, Key, Spent
+from projections.folding.spend import AMOUNTS, Amounts, Key, Spent
+from projections.folding.tree import Tree
 
 __all__ = [
-    "PARTIAL",
-    "PRICED",
-    "REPORTED",
     "bring_up_to_date",
     "lacking",
     "levels_below",
@@ -27,20 +27,12 @@ __all__ = [
     "uncovered_usage",
 ]
 
-REPORTED, PRICED, PARTIAL = 1, 2, 4
-"""Bits of a basis: the kinds of readings that a cost was taken from."""
-
-_UNPRICED_EVENTS: Final = AMOUNTS.index("unpriced_events")
-_UNPRICED_TOKENS: Final = AMOUNTS.index("unpriced_tokens")
-
-_COUNT_BITS: Final = 40
-"""Room for the children of one meter that have a bit of a basis; three such counts share an integer."""
-_COUNT: Final = (1 << _COUNT_BITS) - 1
-_COUNTED: Final = tuple([sum(1 << _COUNT_BITS * at for at in range(3) if bits & 1 << at) for bits in range(8)])
+_NOTHING: Final[Amounts] = [0] * len(AMOUNTS)
 
 
 def bring_up_to_date(tree: Tree) -> None:
     """Update every meter that changed and those above it, and book the changes of their tokens."""
+    tree.settle_costs()
     if not tree.moved:
         return
     layers, ended = _layers(tree), tree.ended
@@ -78,6 +70,8 @@ def _update(meter: Meter, spent: Spent, *, ended: bool) -> None:
     """Update one meter, after its children, and the sums of its parent."""
     chosen, below = meter.chosen(ended=ended), meter.below
     meter.decides = _decider(chosen)
+    for calls in meter.calls:
+        _take_in(meter, calls, spent, ended=ended)
     tokens, unpriced_tokens = meter.settled_tokens, 0
     if below is not None:
         unpriced_tokens = below.unpriced_tokens
@@ -88,56 +82,61 @@ def _update(meter: Meter, spent: Spent, *, ended: bool) -> None:
             tokens = tuple([max(0, settled + more) for settled, more in zip(tokens, grown, strict=True)])
     if chosen is not None:
         basis = new_basis = _basis(chosen)
-        if meter.decides == _SUMMED:
+        if meter.decides == SUMMED:
             basis |= meter.settled_bits
         if chosen.usage and not (chosen.cost_nanousd == meter.below_nanousd and any(tokens)):
             tokens = chosen.usage
     else:
-        new_basis = 0 if below is None else _bits(below.new_basis)
-        basis = meter.settled_basis | new_basis if meter.settled_basis or below is None else _bits(below.basis)
+        new_basis = 0 if below is None else bits_of(below.new_basis)
+        basis = meter.settled_basis | new_basis if meter.settled_basis or below is None else bits_of(below.basis)
     if (meter.lacks_counter or meter.settled_lacks_counter) and not _is_whole(chosen):
         basis |= PARTIAL
         new_basis |= PARTIAL if meter.lacks_counter else 0
     unpriced = uncovered_usage(meter, chosen, ended=ended)
-    uncovered = unpriced is not None
     if unpriced is not None:
         tokens = tuple(map(max, tokens, unpriced))
         unpriced_tokens = max(unpriced_tokens, total(unpriced))
-    if tokens != meter.tokens:
-        _book_tokens(meter, tokens, spent)
-    if (uncovered, unpriced_tokens) != (meter.uncovered, meter.unpriced_tokens):
-        _book_unpriced(meter, unpriced_tokens, spent, uncovered=uncovered)
-    if basis != meter.basis or new_basis != meter.new_basis:
-        above = None if meter.parent is None else meter.parent.below
-        if above is not None:
-            above.basis += _COUNTED[basis] - _COUNTED[meter.basis]
-            above.new_basis += _COUNTED[new_basis] - _COUNTED[meter.new_basis]
-        meter.basis, meter.new_basis = basis, new_basis
+    _report(meter, tokens, unpriced_tokens, basis, new_basis)
+    meter.uncovered = unpriced is not None
+    _book(meter, spent)
 
 
-def _book_tokens(meter: Meter, tokens: Tokens, spent: Spent) -> None:
-    change = tuple(map(sub, tokens, meter.tokens))
-    meter.tokens = tokens
-    parent = meter.parent
-    if parent is not None and parent.below is not None:
-        parent.below.tokens = tuple(map(add, parent.below.tokens, change))
-    if parent is not None and meter.key is parent.key:
-        return  # booked under its parent's key, and taken from there
-    gained, taken = spent[meter.key], None if parent is None else spent[parent.key]
-    for at, more in enumerate(change, TOKENS.start):
-        gained[at] += more
-        if taken is not None:
-            taken[at] -= more
+def _report(meter: Meter, tokens: Tokens, unpriced_tokens: int, basis: int, new_basis: int) -> None:
+    """Store a meter's figures, and add their changes to the sums of its parent."""
+    above = None if meter.parent is None else meter.parent.below
+    if above is not None:
+        if tokens != meter.tokens:
+            above.tokens = tuple(map(add, above.tokens, map(sub, tokens, meter.tokens)))
+        above.unpriced_tokens += unpriced_tokens - meter.unpriced_tokens
+        above.basis += COUNTED[basis] - COUNTED[meter.basis]
+        above.new_basis += COUNTED[new_basis] - COUNTED[meter.new_basis]
+    meter.tokens, meter.unpriced_tokens, meter.basis, meter.new_basis = tokens, unpriced_tokens, basis, new_basis
 
 
-def _book_unpriced(meter: Meter, unpriced_tokens: int, spent: Spent, *, uncovered: bool) -> None:
-    change, parent = unpriced_tokens - meter.unpriced_tokens, meter.parent
-    spent[meter.key][_UNPRICED_EVENTS] += uncovered - meter.uncovered
-    spent[meter.key][_UNPRICED_TOKENS] += change
-    meter.uncovered, meter.unpriced_tokens = uncovered, unpriced_tokens
-    if parent is not None and parent.below is not None:
-        parent.below.unpriced_tokens += change
-        spent[parent.key][_UNPRICED_TOKENS] -= change
+def _take_in(meter: Meter, calls: Calls, spent: Spent, *, ended: bool) -> None:
+    """Add the changes of calls to the sums of their meter, and book them."""
+    below, (counts, *tokens) = meter.below, calls.update(ended=ended)
+    if below is not None:
+        below.tokens = tuple(map(add, below.tokens, tokens))
+        below.basis += counts
+        below.new_basis += counts
+    calls.booked = _booked(spent, calls.key, calls.contribution, calls.booked)
+
+
+def _book(meter: Meter, spent: Spent) -> None:
+    """Book the change of what a meter contributes."""
+    contribution = meter.contribution
+    if meter.key != meter.booked_key and meter.booked_key is not None:
+        _booked(spent, meter.booked_key, _NOTHING, meter.booked)
+        meter.booked = None
+    meter.booked, meter.booked_key = _booked(spent, meter.key, contribution, meter.booked), meter.key
+
+
+def _booked(spent: Spent, key: Key, amounts: Amounts, before: Amounts | None) -> Amounts:
+    change = list(map(sub, amounts, before or _NOTHING))
+    if any(change):
+        spent[key] = list(map(add, spent[key], change))
+    return amounts
 
 
 def settle(tree: Tree) -> None:
@@ -166,10 +165,13 @@ def settle(tree: Tree) -> None:
 
 def levels_below(tree: Tree) -> dict[Meter, int]:
     """Return the bits of the levels that a meter's figure was added up from, where its own reading does not decide."""
+    tree.settle_costs()
     found = {meter: meter.settled_levels for meter in tree.meters.values() if meter.settled_levels}
     for meter in tree.meters.values():
         if meter.parent is not None and meter.cost_nanousd != meter.settled_nanousd:
             found[meter.parent] = found.get(meter.parent, 0) | 1 << meter.level
+        if any(calls.cost_nanousd != calls.settled_nanousd for calls in meter.calls):
+            found[meter] = found.get(meter, 0) | 1 << MESSAGE
     return {meter: bits for meter, bits in found.items() if meter.chosen(ended=tree.ended) is None}
 
 
@@ -196,6 +198,12 @@ def partial_keys(tree: Tree) -> set[Key]:
         parts[meter] = below
         if below is _Part.PARTIAL:
             found.add(meter.key)
+        if below is not _Part.NOTHING:
+            found |= {
+                calls.key
+                for calls in meter.calls
+                if (len(calls) if below is _Part.PARTIAL else calls.is_partial(new=below is _Part.NEW))
+            }
     return found
 
 
@@ -212,26 +220,17 @@ def total(tokens: Tokens) -> int:
 
 
 def _basis(reading: Reading) -> int:
-    return (REPORTED if reading.reported else PRICED) | (0 if reading.complete else PARTIAL)
-
-
-def _bits(counts: int) -> int:
-    """Return the bits of the three counts that are not 0."""
-    reported, priced, partial = counts & _COUNT, counts >> _COUNT_BITS & _COUNT, counts >> 2 * _COUNT_BITS
-    return (REPORTED if reported else 0) | (PRICED if priced else 0) | (PARTIAL if partial else 0)
-
-
-_OWN, _SUMMED = 1, 2
+    return basis_bits(reported=reading.reported, complete=reading.complete)
 
 
 def _decider(chosen: Reading | None) -> int:
     """Return what decides a meter's cost: 0 for the meters below, else its own reading or the sum of its counters."""
-    return 0 if chosen is None else _SUMMED if type(chosen) is Summed else _OWN
+    return 0 if chosen is None else SUMMED if type(chosen) is Summed else OWN
 
 
 def _is_whole(chosen: Reading | None) -> bool:
     """Return whether a meter's own reading is its whole cost, also after readings that lacked a counter."""
-    return chosen is not None and _decider(chosen) == _OWN and chosen.final and chosen.complete
+    return chosen is not None and _decider(chosen) == OWN and chosen.final and chosen.complete
 
 
 def lacking(tree: Tree) -> list[Meter]:
@@ -239,13 +238,14 @@ def lacking(tree: Tree) -> list[Meter]:
 
     A sum of counters above replaces the figures of this run only, as it does with usage without a price.
     """
+    tree.settle_costs()
     ended = tree.ended
     return [
         meter
         for meter in tree.lacking
         if not _is_whole(meter.chosen(ended=ended))
-        and _OWN not in (above := _above(meter, ended=ended))
-        and (meter.settled_lacks_counter or _SUMMED not in above)
+        and OWN not in (above := _above(meter, ended=ended))
+        and (meter.settled_lacks_counter or SUMMED not in above)
     ]
 
 
@@ -259,9 +259,9 @@ def uncovered_usage(meter: Meter, chosen: Reading | None, *, ended: bool) -> Tok
         return None
     deciders = {_decider(chosen)} if chosen is not None and _covers(meter, chosen, unpriced) else set()
     deciders |= _above(meter, ended=ended)
-    if _OWN in deciders:
+    if OWN in deciders:
         return None
-    return meter.settled_unpriced if _SUMMED in deciders else unpriced
+    return meter.settled_unpriced if SUMMED in deciders else unpriced
 
 
 def _unpriced(meter: Meter) -> Tokens | None:

@@ -5,15 +5,20 @@ It is the sum of the spend over all quarter hours, so it agrees with every repor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from operator import add
 from typing import Final
 
-from projections.folding.attribution import PARTIAL, PRICED, REPORTED, bring_up_to_date, lacking, levels_below
-from projections.folding.meters import MESSAGE, MODEL, Meter, Tree
+from projections.folding.attribution import bring_up_to_date, lacking, levels_below
+from projections.folding.basis import PARTIAL, PRICED, REPORTED
+from projections.folding.calls import Calls
+from projections.folding.meters import MESSAGE, MODEL, Path
 from projections.folding.readings import Tokens
 from projections.folding.spend import AMOUNTS, TOKENS, Amounts, Spend, amounts_of
+from projections.folding.tree import Tree
 
 __all__ = [
     "UNATTRIBUTED",
@@ -128,18 +133,24 @@ def possible_double_counting(tree: Tree) -> list[str]:
             continue
         if bits & bits - 1:  # more than one
             names = " and ".join(name for level, name in enumerate(_LEVELS) if bits & 1 << level)
-            found.append(f"{name_of(meter)}: {names} meters side by side")
-    messages: dict[str, int] = {}
-    for _, _, _, message in tree.meters:
-        if message is not None:
-            messages[message] = messages.get(message, 0) + 1
-    found += [f"message {message} under {count} meters" for message, count in messages.items() if count > 1]
+            found.append(f"{name_of(meter.path)}: {names} meters side by side")
+    found += [f"message {message} under {count} meters" for message, count in _repeated(tree).items()]
     return sorted(found)
+
+
+def _repeated(tree: Tree) -> dict[str, int]:
+    """Return the messages that are below several meters, and below how many."""
+    groups: list[Calls | set[str]] = [calls for meter in tree.meters.values() for calls in meter.calls]
+    groups += [meter.below.messages for meter in tree.meters.values() if meter.below is not None]
+    every = set[str]().union(*groups)
+    if len(every) == sum(map(len, groups)):
+        return {}
+    return {message: count for message, count in Counter(chain(*groups)).items() if count > 1}
 
 
 def retries_without_counter(tree: Tree) -> list[str]:
     """Return the meters with a retry that read less than they had cost before, sorted: its cost is unknown."""
-    return sorted(map(name_of, lacking(tree)))
+    return sorted([name_of(meter.path) for meter in lacking(tree)])
 
 
 def subagents(tree: Tree) -> dict[str, list[str]]:
@@ -148,15 +159,13 @@ def subagents(tree: Tree) -> dict[str, list[str]]:
     for meter in tree.meters.values():
         if meter.subagent is not None:
             found.setdefault(meter.subagent, set()).add(meter.path[0] or UNATTRIBUTED)
+        for subagent, calls in ({} if meter.below is None else meter.below.calls).items():
+            if subagent is not None and calls:
+                found.setdefault(subagent, set()).add(meter.path[0] or UNATTRIBUTED)
     return {name: sorted(agents) for name, agents in found.items()}
 
 
-def name_of(meter: Meter) -> str:
-    """Return a meter's name for people: "agent plan, session s-1"; "workflow" for the root."""
-    return ", ".join(_named(meter)) or "workflow"
-
-
-def _named(meter: Meter) -> Iterator[str]:
-    for level, part in zip(_LEVELS[1:], meter.path, strict=True):
-        if part is not None:
-            yield f"{level} {part}"
+def name_of(path: Path) -> str:
+    """Return a meter's name for people, by its path: "agent plan, session s-1"; "workflow" for the root."""
+    named = zip(_LEVELS[1:], path, strict=True)
+    return ", ".join([f"{level} {part}" for level, part in named if part is not None]) or "workflow"

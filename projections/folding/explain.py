@@ -92,7 +92,7 @@ def _step(state: State, line: Line, before: int | None, cost: int | None, earlie
         recorded_at=line["recorded_at"],
         observed_at=line.get("observed_at"),
         type=line["type"],
-        meter=_meter(state, line),
+        meter=_meter(line),
         from_nanousd=before,
         to_nanousd=cost,
         why=_why(line, earlier, state),
@@ -109,21 +109,20 @@ def _earlier(state: State, line: Line) -> int | None:
     """Return the earlier reading of the line's meter, or of its counter, in this run."""
     if line["type"] != COST_OBSERVED:
         return None
-    meter, counter = state.tree.meters.get(_path(line)), line.get("counter")
-    if meter is None:
-        return None
+    path, counter = _path(line), line.get("counter")
     if counter is None:
-        return None if meter.highest is None else meter.highest.cost_nanousd
-    read = None if meter.counters is None else meter.counters.highest.get(counter)
+        return state.tree.highest_nanousd(path)
+    meter = state.tree.meters.get(path)
+    read = None if meter is None or meter.counters is None else meter.counters.highest.get(counter)
     return None if read is None else read.cost_nanousd
 
 
-def _meter(state: State, line: Line) -> str:
+def _meter(line: Line) -> str:
     if line["type"] != COST_OBSERVED:
         return "workflow"
     labels = (("sub-agent", line.get("subagent")), ("counter", line.get("counter")))
     named = [f"{label} {name}" for label, name in labels if name is not None]
-    return ", ".join([name_of(state.tree.meters[_path(line)]), *named])
+    return ", ".join([name_of(_path(line)), *named])
 
 
 def _why(line: Line, earlier: int | None, state: State) -> str:

@@ -23,21 +23,24 @@ Money is integer nanodollars. This module is independent of events and ledgers.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from operator import add, sub
+from operator import sub
 from typing import Final
 
+from projections.folding.calls import Calls
 from projections.folding.counters import NEVER, MeterCounters, Moment
-from projections.folding.readings import NO_TOKENS, Figures, Reading, Tokens, lower_bound
-from projections.folding.spend import Amounts, Dated, Key, Spent
+from projections.folding.readings import NO_TOKENS, Figures, Reading, Tokens
+from projections.folding.spend import Amounts, Key
 
-__all__ = ["MESSAGE", "MODEL", "ROOT", "Below", "Meter", "Path", "Tree"]
+__all__ = ["MESSAGE", "MODEL", "OWN", "ROOT", "SUMMED", "Below", "Meter", "Path", "level_of"]
 
 Path = tuple[str | None, str | None, str | None, str | None]
 ROOT: Final[Path] = (None, None, None, None)
 MODEL, MESSAGE = 3, 4
-_COST: Final = 0
-"""The index of the cost in `spend.AMOUNTS`."""
+
+OWN, SUMMED = 1, 2
+"""What decides a meter's cost, where the meters below it do not: its own reading, or the sum of its counters."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +52,8 @@ class Below:
         tokens, settled_tokens: Σ over children, now and when this run started.
         basis, new_basis: for each bit, the number of children whose own has it.
         unpriced_tokens: Σ over children.
+        calls: the messages among the children that are no more than calls, by sub-agent.
+        messages: those among the children that have a meter.
     """
 
     tokens: Tokens = NO_TOKENS
@@ -57,6 +62,8 @@ class Below:
     new_basis: int = 0
     settled_nanousd: int = 0
     unpriced_tokens: int = 0
+    calls: dict[str | None, Calls] = field(default_factory=dict)
+    messages: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +72,7 @@ class Meter:
 
     Attributes:
         level: 0 for the workflow, 1 for an agent, 2 a session, 3 a model, 4 a message.
-        key: of its contribution in the spend; that of a message without a sub-agent is its parent's own object.
+        key: of its contribution in the spend.
         subagent: the smallest name of a sub-agent on its readings.
         highest: of this run's readings without a counter.
         latest: of this run's readings without a counter, and `latest_at`, its moment and seq.
@@ -85,6 +92,7 @@ class Meter:
         tokens, basis, new_basis, decides, uncovered, unpriced_tokens: as `attribution.py` last computed them;
             `new_basis` is of this run alone.
         below: the sums of its children; None without any.
+        booked: the amounts that are booked, and `booked_key`, under which key; None before the first.
     """
 
     path: Path
@@ -116,11 +124,20 @@ class Meter:
     settled_lacks_counter: bool = False
     floor: Reading | None = None
     below: Below | None = None
+    booked: Amounts | None = None
+    booked_key: Key | None = None
 
     def __post_init__(self) -> None:
-        self.level, parent = level_of(self.path), self.parent
-        shared = parent is not None and parent.subagent is None and self.level == MESSAGE
-        self.key = parent.key if parent is not None and shared else self.path[:3]
+        self.level, self.key = level_of(self.path), self.path[:3]
+
+    @property
+    def calls(self) -> Collection[Calls]:
+        """The messages below it that are no more than calls, by sub-agent."""
+        return () if self.below is None else self.below.calls.values()
+
+    def calls_with(self, message: str) -> Calls | None:
+        """Return the calls below it that have a message; None when none have."""
+        return next((calls for calls in self.calls if message in calls), None)
 
     @property
     def below_nanousd(self) -> int:
@@ -189,181 +206,6 @@ class Meter:
         return self.below_nanousd if chosen is None else chosen.cost_nanousd
 
 
-@dataclass(slots=True, eq=False)
-class Tree:
-    """All meters of one workflow, and whether their run has ended.
-
-    Attributes:
-        spend: the amounts of each quarter hour, by the evidence for it; `spent` are those of the current one.
-        moved: meters that changed since `attribution.py` last updated the tree.
-        unpriced: meters with usage that had no price.
-        lacking: meters with a reading that lacks a counter.
-        restarted: the own figures of workflow, agents and models when a program was last started again in this run.
-    """
-
-    root: Meter = field(default_factory=lambda: Meter(ROOT, None))
-    meters: dict[Path, Meter] = field(init=False)
-    ended: bool = False
-    spend: dict[Dated, Spent] = field(default_factory=dict)
-    spent: Spent = field(default_factory=Spent)
-    moved: set[Meter] = field(default_factory=set)
-    unpriced: set[Meter] = field(default_factory=set)
-    lacking: set[Meter] = field(default_factory=set)
-    restarted: dict[Meter, Reading] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.meters = {ROOT: self.root}
-
-    def meter(self, path: Path) -> Meter:
-        """Return the meter of a path; create it, with all above it, when it is new."""
-        found = self.meters.get(path)
-        if found is None:
-            parent = self.meter(_parent(path))
-            found = self.meters[path] = Meter(path, parent)
-            parent.below = parent.below or Below()
-        return found
-
-    def read(self, meter: Meter, reading: Reading, at: Moment) -> None:
-        """Take in a priced reading, and update the costs up to the root.
-
-        Args:
-            at: its moment and seq.
-        """
-        if meter.highest is None or reading > meter.highest:
-            meter.highest = reading
-            self.moved.add(meter)
-        if at > meter.latest_at:
-            meter.latest, meter.latest_at = reading, at
-            if meter.counters is not None:
-                meter.counters.replace(reading)
-        if self.ended:
-            self.moved.add(meter)
-            self._update_ended(meter, at)
-        elif reading.cost_nanousd > meter.cost_nanousd:
-            _raise(meter, reading.cost_nanousd, self.spent)
-
-    def count(self, meter: Meter, counter: str, reading: Reading, at: Moment) -> None:
-        """Take in a priced reading of one of a meter's counters; see `read`, which takes one without a counter."""
-        counters = self._counters(meter)
-        counters.read(counter, reading, at, None if meter.final_reading is None else meter.latest_at)
-        self.moved.add(meter)
-        if self.ended:
-            self._update_ended(meter, at)
-        elif (cost := counters.running(meter.settled).cost_nanousd) > meter.cost_nanousd:
-            _raise(meter, cost, self.spent)
-
-    def _counters(self, meter: Meter) -> MeterCounters:
-        meter.counters = meter.counters or MeterCounters(meter.settled)
-        return meter.counters
-
-    def restart(self) -> None:
-        """Keep each meter's own figure, since the program starts again in a run that has not ended.
-
-        Sessions and messages never begin at zero again.
-        """
-        meters = (meter for meter in self.meters.values() if meter.path[1] is None and meter.level != MESSAGE)
-        self.restarted = {meter: word for meter in meters if (word := meter.last_word()) is not None}
-
-    def miss_counter(self, meter: Meter) -> None:
-        """Mark a meter with a reading that lacks a counter: its cost is a lower bound."""
-        meter.lacks_counter = True
-        if (read := self.restarted.get(meter)) is not None:
-            meter.floor = lower_bound(read)
-        self.lacking.add(meter)
-        self.moved.add(meter)
-
-    def label(self, meter: Meter, subagent: str) -> None:
-        """Book a meter under a sub-agent's name; of several the smallest counts, in any order."""
-        if meter.subagent is not None and meter.subagent <= subagent:
-            return
-        before, meter.subagent, meter.key = meter.key, subagent, (subagent, *meter.key[1:])
-        amounts = meter.contribution
-        if meter.key == before or not any(amounts):
-            return
-        self.spent[meter.key] = list(map(add, self.spent[meter.key], amounts))
-        self.spent[before] = list(map(sub, self.spent[before], amounts))
-        if not any(self.spent[before]):
-            del self.spent[before]
-
-    def use(self, meter: Meter, usage: Tokens, counter: str | None) -> None:
-        """Take in usage that has no price."""
-        if counter is not None:
-            self._counters(meter).use(counter, usage)
-        else:
-            meter.unpriced = tuple(map(max, meter.unpriced, usage)) if meter.unpriced else usage
-        self.unpriced.add(meter)
-        self.moved.add(meter)
-
-    def end(self) -> None:
-        """End the run: from now on the latest readings count."""
-        self.ended = True
-        for meter in self.meters.values():
-            meter.grown_nanousd = 0
-        for meter in reversed(self.meters.values()):  # parents are made before their children
-            cost = meter.evaluated(ended=True)
-            change = cost - meter.cost_nanousd
-            if change or meter.latest is not meter.highest or meter.counters is not None:
-                self.moved.add(meter)
-            meter.cost_nanousd = cost
-            parent = meter.parent
-            if parent is not None:
-                parent.grown_nanousd += cost - meter.settled_nanousd
-                parent.latest_below_at = max(parent.latest_below_at, meter.last_at, meter.latest_below_at)
-            if change:
-                self.spent[meter.key][_COST] += change
-                if parent is not None:
-                    self.spent[parent.key][_COST] -= change
-
-    def settle(self) -> None:
-        """Start a new run from the current costs; the caller has stored settled tokens and basis."""
-        self.ended, self.restarted = False, {}
-        for meter in self.meters.values():
-            meter.settled_nanousd = meter.cost_nanousd
-            meter.grown_nanousd = 0
-            if meter.below is not None:
-                meter.below.settled_nanousd = 0
-            if meter.parent is not None and meter.parent.below is not None:  # parents are made before their children
-                meter.parent.below.settled_nanousd += meter.settled_nanousd
-            if meter.counters is not None:
-                meter.counters.settle(meter.settled, meter.final_reading)
-            meter.highest = meter.latest = None
-            meter.latest_at = meter.latest_below_at = NEVER
-
-    def _update_ended(self, meter: Meter, at: Moment) -> None:
-        """Carry a reading that came after the end up to the root: it can replace any final figure above it."""
-        current: Meter | None = meter
-        carried = 0
-        while current is not None:
-            if current is not meter and at > current.latest_below_at:
-                current.latest_below_at = at
-            change = current.evaluated(ended=True) - current.cost_nanousd
-            current.cost_nanousd += change
-            if change != carried:
-                self.spent[current.key][_COST] += change - carried
-            if current.parent is not None:
-                current.parent.grown_nanousd += change
-            current, carried = current.parent, change
-
-
-def _raise(meter: Meter, cost_nanousd: int, spent: Spent) -> None:
-    """Carry a higher cost of a running meter up to the root; a meter above that does not grow stops it."""
-    carried = 0
-    while True:
-        change = cost_nanousd - meter.cost_nanousd
-        meter.cost_nanousd = cost_nanousd
-        if change != carried:
-            spent[meter.key][_COST] += change - carried
-            carried = change
-        if meter.parent is None:
-            return
-        meter = meter.parent
-        meter.grown_nanousd += change
-        cost_nanousd = meter.settled_nanousd + meter.grown_nanousd
-        if cost_nanousd <= meter.cost_nanousd:
-            spent[meter.key][_COST] -= change
-            return
-
-
 def level_of(path: Path) -> int:
     """Return the level of the deepest named part; 0 for the root."""
     agent, session_id, model, message_id = path
@@ -372,12 +214,3 @@ def level_of(path: Path) -> int:
     if model is not None:
         return 3
     return 2 if session_id is not None else int(agent is not None)
-
-
-def _parent(path: Path) -> Path:
-    agent, session_id, model, message_id = path
-    if message_id is not None:
-        return (agent, session_id, model, None)
-    if model is not None:
-        return (agent, session_id, None, None)
-    return (agent, None, None, None) if session_id is not None else ROOT

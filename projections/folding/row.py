@@ -207,7 +207,8 @@ def spend(state: State) -> tuple[Spend, ...]:
     """
     bring_up_to_date(state.tree)
     tree = state.tree
-    every = {key for spent in tree.spend.values() for key in spent} if state.unread_events else set()
+    keys = (key for spent in tree.spend.values() for key, amounts in spent.items() if any(amounts))
+    every = set(keys) if state.unread_events else set()
     rows = spend_rows(tree.spend, every | partial_keys(tree))
     _check_storable(state.workflow_id, rows)
     return rows

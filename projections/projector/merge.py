@@ -102,7 +102,7 @@ class Merge:
     @property
     def weight(self) -> int:
         """Roughly its memory, in kilobytes."""
-        return 1 + len(self._state.tree.meters) + 2 * len(self._lines or ())
+        return 1 + self._state.tree.size + 2 * len(self._lines or ())
 
     def take(self, origin: str, raw: bytes) -> None:
         """Verify a line of a chain, and add it if it is the next one."""

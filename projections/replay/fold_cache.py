@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from ledger.errors import CostledgerError, DamagedLedger
 from ledger.storage.line import EMPTY, Head
 from ledger.storage.store import LedgerStore
-from projections.folding.fold import State, fold, initial
+from projections.folding.fold import State, fold_lines, initial
 from projections.folding.projection import Projected, projected
 
 __all__ = ["FoldCache"]
@@ -91,13 +91,12 @@ class FoldCache:
             if start != EMPTY:
                 self._put(workflow_id, state, start)  # the state is as it was: a later call finds the same problem
             raise
-        for lines in reader.chunks():
-            for line in lines:
-                fold(folded, line)
+        for lines in reader.typed_chunks():
+            fold_lines(folded, lines)
         return folded, reader.head
 
     def _put(self, workflow_id: str, state: State, head: Head) -> None:
-        meters = len(state.tree.meters)
+        meters = state.tree.size
         with self._lock:
             self._states[workflow_id] = (state, head, meters)
             self._meters += meters

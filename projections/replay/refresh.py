@@ -15,7 +15,7 @@ from ledger.storage.line import Head
 from ledger.storage.parallel import ask_each
 from ledger.storage.store import LedgerStore
 from projections.folding.cost_words import cost_before
-from projections.folding.fold import fold, initial
+from projections.folding.fold import fold_lines, initial
 from projections.folding.projection import Projected, projected
 from projections.history.store import NO_LEDGER, CostChange, HistoryStore, by_upgrade
 
@@ -92,9 +92,8 @@ def project(ledgers: LedgerStore, workflow_id: str, checkpoint: Head | None = No
         UnknownWorkflow, DamagedLedger, LedgerUnavailable, InvalidEvent: as the ledger is read and folded.
     """
     reader, state = ledgers.read(workflow_id, checkpoint=checkpoint), initial(workflow_id)
-    for lines in reader.chunks():
-        for line in lines:
-            fold(state, line)
+    for lines in reader.typed_chunks():
+        fold_lines(state, lines)
     return projected(state, reader.head)
 
 

@@ -152,16 +152,17 @@ def plan(workflow_id: str, lines: Iterable[Line], book: PriceBook, wanted: Wante
             read = {
                 (path, counter): _Readings(of_meter.unpriced)
                 for (path, counter), of_meter in read.items()
-                if state.tree.meters[path].unpriced and counter is None
+                if counter is None and (meter := state.tree.meters.get(path)) is not None and meter.unpriced
             }
         if line["type"] == COST_OBSERVED and line["v"] <= FORMAT_VERSION:
             path = (line.get("agent"), line.get("session_id"), line.get("model"), line.get("message_id"))
             read.setdefault((path, line.get("counter")), _Readings()).add(line)
     made = RepricePlan(workflow_id, line.get("seq", 0), status=state.status, old_nanousd=_cost(state))
+    meters = {path: state.tree.meter(path) for path, _ in read}
     covered = _covered(state)
     for (path, _), of_meter in read.items():
         if path not in covered and not of_meter.reported:
-            _reprice(made, state.tree.meters[path], of_meter, book, wanted, reason)
+            _reprice(made, meters[path], of_meter, book, wanted, reason)
     for new in made.events:
         by_ledger = {"v": FORMAT_VERSION, "seq": state.event_count + 1, "recorded_at": line["recorded_at"]}
         fold(state, by_ledger | {"type": new.type, "workflow_id": workflow_id} | dict(new.fields))

@@ -84,7 +84,7 @@ def test_a_retry_below_what_it_had_cost_lacks_a_counter() -> None:
 def test_sub_agents_and_meters_have_names_for_people() -> None:
     tree = folded(reading("1.00", agent="plan", session_id="s-1", subagent="explore"), reading("1.00", agent="b")).tree
     assert subagents(tree) == {"explore": ["plan"]}
-    assert [name_of(meter) for meter in tree.meters.values()][:3] == [
+    assert [name_of(path) for path in tree.meters][:3] == [
         "workflow",
         "agent plan",
         "agent plan, session s-1",

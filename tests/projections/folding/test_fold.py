@@ -17,7 +17,7 @@ from ledger.events import money
 from projections.folding.fold import State, fold, initial
 from projections.folding.row import row
 from tests.projections.lines import HEAD, attempts, ended, events, folded, numbered, reading, readings, started
-from tests.projections.meter_model import MeterModel
+from tests.projections.meter_model import LEVELS, MeterModel
 
 FINAL = {"final": True}
 TIMES = ("event_count", "created_at", "updated_at", "last_activity")
@@ -39,9 +39,10 @@ def test_the_fold_agrees_with_the_naive_model_after_every_line(sequence: list[di
         assert state.status == model.status
         assert state.last_activity == model.last_activity
     if lines:
-        for path, meter in state.tree.meters.items():
-            names = zip(("agent", "session_id", "model", "message_id"), path, strict=True)
-            named = tuple((level, part) for level, part in names if part is not None)
+        for named in model.paths:
+            agent, session, model_name, message = (dict(named).get(level) for level in LEVELS)
+            meter = state.tree.find((agent, session, model_name, message))
+            assert meter is not None
             assert Fraction(meter.cost_nanousd, money.NANOUSD_PER_USD) == model.cost(named)
 
 

@@ -5,8 +5,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.folding.meters import ROOT, Meter, Tree
+from projections.folding.attribution import bring_up_to_date
+from projections.folding.calls import Calls
+from projections.folding.meters import ROOT, Meter
 from projections.folding.readings import Reading
+from projections.folding.tree import Tree
 from tests.projections.lines import events, folded
 
 COST = 0
@@ -21,8 +24,10 @@ def test_every_meter_costs_what_the_rule_gives_from_its_readings_and_its_childre
     sequence: list[dict[str, Any]],
 ) -> None:
     tree = folded(*sequence).tree
+    tree.settle_costs()
     for meter in tree.meters.values():
-        grown = sum(child.cost_nanousd - child.settled_nanousd for child in below(tree, meter))
+        children: list[Meter | Calls] = [*below(tree, meter), *meter.calls]
+        grown = sum(child.cost_nanousd - child.settled_nanousd for child in children)
         assert meter.grown_nanousd == grown
         assert meter.below_nanousd == max(0, meter.settled_nanousd + grown)
         assert meter.cost_nanousd == meter.evaluated(ended=tree.ended)
@@ -31,9 +36,12 @@ def test_every_meter_costs_what_the_rule_gives_from_its_readings_and_its_childre
 @given(events)
 def test_contributions_of_all_meters_are_what_was_booked_and_sum_to_the_root(sequence: list[dict[str, Any]]) -> None:
     tree = folded(*sequence).tree
+    bring_up_to_date(tree)
     contributed: dict[Any, int] = {}
-    for meter in tree.meters.values():
-        contributed[meter.key] = contributed.get(meter.key, 0) + meter.contribution[COST]
+    every_calls = [calls for meter in tree.meters.values() for calls in meter.calls]
+    contributions: list[Meter | Calls] = [*tree.meters.values(), *every_calls]
+    for one in contributions:
+        contributed[one.key] = contributed.get(one.key, 0) + one.contribution[COST]
     booked: dict[Any, int] = {}
     for spent in tree.spend.values():
         for key, amounts in spent.items():
@@ -64,8 +72,8 @@ def test_a_reading_raises_the_root_while_it_runs_and_the_latest_counts_once_it_e
     meter = tree.meter(("plan", None, None, None))
     for number, cost in enumerate((5, 9, 7)):
         tree.read(meter, Reading(cost, True, True, False, ()), ("2026-01-01", number))  # noqa: FBT003
-    assert tree.root.cost_nanousd == 9
+    assert tree.cost_nanousd == 9
     tree.end()
-    assert tree.root.cost_nanousd == 7
+    assert tree.cost_nanousd == 7
     tree.settle()
     assert (tree.root.cost_nanousd, tree.root.settled_nanousd, meter.latest) == (7, 7, None)

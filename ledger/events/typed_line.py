@@ -1,0 +1,94 @@
+"""A ledger line with only the fields that decide figures, as attributes: three times as fast as a mapping of all.
+
+It is decoded straight from JSON where its values have the usual types, and made from a mapping where they have not; so
+it may hold any value that JSON has, and whoever reads it checks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from ledger.events.event import Line
+
+__all__ = ["TypedLine", "UsageCounts", "as_mapping", "decoded", "typed"]
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class UsageCounts(msgspec.Struct, frozen=True, gc=False):
+    """The counts of a usage, in the order of `USAGE_FIELDS`; all are whole numbers from 0."""
+
+    input_tokens: _Count = 0
+    cache_write_tokens: _Count = 0
+    cache_write_1h_tokens: _Count = 0
+    cache_read_tokens: _Count = 0
+    output_tokens: _Count = 0
+    web_search_requests: _Count = 0
+
+
+class TypedLine(msgspec.Struct, gc=False):
+    """The fields of a line that are folded; None for one that it has not.
+
+    `usage` is a `UsageCounts` in a decoded line, and a mapping in one that was made from a mapping.
+    """
+
+    v: int
+    seq: int
+    type: str
+    workflow_id: str
+    recorded_at: str
+    id: str
+    hash: str
+    agent: Any = None
+    session_id: Any = None
+    model: Any = None
+    message_id: Any = None
+    subagent: Any = None
+    counter: Any = None
+    cost_usd: Any = None
+    cost_source: Any = None
+    usage: UsageCounts | None = None
+    final: Any = None
+    partial: Any = None
+    reason: Any = None
+    observed_at: Any = None
+    spent_at: Any = None
+    source: Any = None
+    run: Any = None
+    issue_number: Any = None
+    workflow_template: Any = None
+    project: Any = None
+    branch: Any = None
+    estimated_cost_usd: Any = None
+    budget_usd: Any = None
+    error_message: Any = None
+    findings: Any = None
+    tags: Any = None
+    to: Any = None
+
+
+_DECODER: Final = msgspec.json.Decoder(TypedLine)
+_FIELDS: Final = frozenset(TypedLine.__struct_fields__)
+
+
+def decoded(lines: bytes) -> list[TypedLine] | None:
+    """Return lines as they are in a ledger; None when one of them has a value of another type, or is no JSON."""
+    try:
+        if not lines.isascii():
+            lines.decode()  # the decoder does not look at what it skips
+        return _DECODER.decode_lines(lines)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def typed(line: Mapping[str, Any]) -> TypedLine:
+    """Return a line that was parsed before; its values may be of any type."""
+    return TypedLine(**{"id": "", "hash": ""} | {name: value for name, value in line.items() if name in _FIELDS})
+
+
+def as_mapping(line: TypedLine) -> Line:
+    """Return the fields that a line has."""
+    return {name: value for name, value in msgspec.structs.asdict(line).items() if value is not None}
