@@ -17,7 +17,7 @@ from projections.replay.move import move
 @click.command("move")
 @workflow_argument
 @click.option("--to", "other", required=True, metavar="OTHER", help="The workflow to count in, new or not.")
-@click.option("--session", "session_id", metavar="ID", help="Move only this session of it.")
+@click.option("--session", "session_id", metavar="SESSION", help="Move only this session of it.")
 @click.option("--agent", help="The agent's name there [default: as it is].")
 @click.option("--reason", help="Why; it stays in the ledger.")
 @json_option
