@@ -20,6 +20,7 @@ SUITES: Final[Mapping[str, str]] = {
     "projections.history.moved_parts": "projections/replay/test_move.py",
     "projections.folding.projection": "projections/replay/test_move.py",
     "projections.folding.moves": "projections/replay/test_move.py",
+    "projections.history.cost_changes": "projections/history/test_history_contract.py",
     "projections.history.memory": "projections/history/test_history_contract.py",
     "projections.history.open": "projections/history/postgres/test_history.py",
     "projections.history.postgres": "projections/history/postgres/test_history.py",

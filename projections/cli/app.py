@@ -112,7 +112,7 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
         "spend": _Entry(
             "spend",
             "Show what was spent, on what and when.",
-            "costledger spend --by project,agent --since 'last month' --where team=payments --per week",
+            "costledger spend --by project,agent --where team=payments --per week",
         ),
         "top": _Entry("spend", "Show what cost most.", "costledger top --by issue -n 5 --since 30d"),
         "stats": _Entry(
@@ -128,7 +128,7 @@ _GROUPS: Final[dict[str, dict[str, _Entry]]] = {
         "what-if": _Entry(
             "what_if",
             "Show the same usage under other prices.",
-            "costledger what-if --map 'claude-opus-*=claude-sonnet-4-5' --since 'last month'",
+            "costledger what-if --map 'claude-opus-*=claude-sonnet-4-5'",
         ),
         "prices": _Entry("prices", "Show prices: of a model, or of all in use.", "costledger prices claude-sonnet-4-5"),
     },

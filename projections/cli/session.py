@@ -30,9 +30,10 @@ from projections.applications.table import ApplicationTable, Writes
 from projections.cli.auto_import import import_new_input, report_first_import, wants_import
 from projections.cli.options import config, config_path, data_path, history_spelling, store
 from projections.folding.row import Row
+from projections.history.cost_changes import by_upgrade
 from projections.history.memory import MemoryHistory
 from projections.history.open import is_postgres, open_history
-from projections.history.store import CostChange, HistoryStore, by_upgrade
+from projections.history.store import CostChange, HistoryStore
 from projections.replay.refresh import LedgerProblem, RefreshReport, refresh, shown_change
 
 if TYPE_CHECKING:

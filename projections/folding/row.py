@@ -203,7 +203,7 @@ def spend(state: State) -> tuple[Spend, ...]:
     """Return the spend over time by pure replay; it sums to the row that `row` makes of the same state.
 
     Raises:
-        UnstorableRow: a figure is above `FIGURE_MAX`.
+        UnstorableRow: a figure or a run's number is above `FIGURE_MAX`.
     """
     bring_up_to_date(state.tree)
     tree = state.tree
@@ -219,6 +219,8 @@ def _check_storable(workflow_id: str, spend: Sequence[Spend]) -> None:
         if any(not -FIGURE_MAX <= getattr(one, name) <= FIGURE_MAX for name in AMOUNTS):
             problem = f"the spend of one quarter hour is above the limit of {FIGURE_MAX:,}"
             raise UnstorableRow(workflow_id, problem)
+        if one.run > FIGURE_MAX:
+            raise UnstorableRow(workflow_id, f"the number of a run is above the limit of {FIGURE_MAX:,}")
 
 
 def with_spend(of: Row, spend: Sequence[Spend], notes: Mapping[str, Mapping[str, object]]) -> Row:

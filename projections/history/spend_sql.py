@@ -54,9 +54,7 @@ def sums_query(
             values.append(bound)
     for name, asked in where:
         some = [value for value in asked if value is not None]
-        either = [f"{_column(name)} IN ({', '.join([mark] * len(some))})"] if some else []
-        either += [f"{_column(name)} IS NULL"] if None in asked else []
-        terms.append(f"({' OR '.join(either) or '1 = 0'})")
+        terms.append(_is_one_of(name, some, none=None in asked, mark=mark))
         values += some
     groups = {*by, *(name for name, _ in where)}
     joined = "LEFT JOIN workflow_history AS history USING (adw_id)" if groups - _OF_SPEND else ""
@@ -64,6 +62,13 @@ def sums_query(
     chosen = f"WHERE {' AND '.join(terms)}" if terms else ""
     ordered = "ORDER BY 1" if starts is None else ""
     return f"SELECT {selected} FROM {table} AS spend {joined} {chosen} GROUP BY {grouped} {ordered}", values
+
+
+def _is_one_of(name: Group, values: Sequence[Any], *, none: bool, mark: str) -> str:
+    """Return the condition that a group has one of some values, or none."""
+    either = [f"{_column(name)} IN ({', '.join([mark] * len(values))})"] if values else []
+    either += [f"{_column(name)} IS NULL"] if none else []
+    return f"({' OR '.join(either) or '1 = 0'})"
 
 
 def _column(name: Group) -> str:

@@ -17,7 +17,8 @@ from ledger.storage.store import LedgerStore
 from projections.folding.cost_words import cost_before
 from projections.folding.fold import fold_lines, initial
 from projections.folding.projection import Projected, projected
-from projections.history.store import NO_LEDGER, CostChange, HistoryStore, by_upgrade
+from projections.history.cost_changes import by_upgrade
+from projections.history.store import NO_LEDGER, CostChange, HistoryStore
 
 __all__ = [
     "ENDED",

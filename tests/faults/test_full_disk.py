@@ -226,6 +226,7 @@ def test_without_a_history_rows_are_replayed_where_nothing_can_be_written(
 def test_what_a_killed_process_left_in_the_journal_is_read_where_nothing_can_be_written(small: Path) -> None:
     filled(small)
     appended(small, "1.75")
+    subprocess.run(["mount", "-o", "remount,size=2m", small], check=True)  # for a second copy of the history
     with SqliteHistory(small / "data/history.db") as history:
         refresh(DirectoryStore(small / "data"), history)
         for suffix in ("", "-wal"):

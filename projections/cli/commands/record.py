@@ -238,7 +238,7 @@ def start_command(workflow_id: str, tags: tuple[str, ...], as_json: bool, **fiel
 
 @click.command("tag")
 @workflow_argument
-@click.argument("tags", metavar="KEY=VALUE...", nargs=-1, required=True)
+@click.argument("tags", metavar="KEY=VALUE [KEY=VALUE...]", nargs=-1, required=True)
 @_common
 @fields_as_options()
 def tag_command(workflow_id: str, tags: tuple[str, ...], as_json: bool, **fields: Any) -> None:

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import orjson
 
-from ledger.events import money
 from ledger.events import timestamps as clocks
 from ledger.events.timestamps import Clock
 from ledger.storage.line import EMPTY, Head
@@ -21,8 +20,10 @@ from projections.folding.moves import CountedRow, LedgerPart
 from projections.folding.projection import Projected
 from projections.folding.row import COLUMNS, Row
 from projections.folding.spend import Spend
+from projections.history.cost_changes import changed, decide, removed
 from projections.history.moved_parts import connected, recomposed
 from projections.history.postgres import pages
+from projections.history.postgres.audit import audit_entries, log_changes
 from projections.history.postgres.connection import Cursor, PostgresConnection
 from projections.history.postgres.moved_parts import PostgresParts, lock_moves
 from projections.history.postgres.rebuild import FreshPostgres
@@ -43,19 +44,11 @@ from projections.history.store import (
     SpendSum,
     Stored,
     Where,
-    changed,
-    decide,
-    removed,
 )
 from projections.history.suspects import suspect_conditions
 
 __all__ = ["PostgresHistory", "open_postgres"]
 
-_ENTRY: Final = ("adw_id", "old_cost", "new_cost", "reason", "timestamp")
-_AUDIT: Final = (
-    f"INSERT INTO cost_audit_log ({', '.join(_ENTRY)}) "
-    f"SELECT {', '.join(_ENTRY)} FROM json_populate_recordset(NULL::cost_audit_log, %s)"
-)
 _BEFORE: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status, seq FROM costledger_upgrade"
 _CHECKPOINTS: Final = "SELECT * FROM costledger_checkpoint WHERE seq > 0"
 _NAMES: Final = ", ".join(COLUMNS)
@@ -318,14 +311,7 @@ class PostgresHistory(HistoryStore):
         self._connection.run(work)
 
     def audit(self, adw_id: str | None = None, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
-        query = (
-            "SELECT id, adw_id, old_cost::float8, new_cost::float8, reason, "
-            """to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM cost_audit_log """
-            "WHERE id > %s AND coalesce(adw_id = %s, true) ORDER BY id LIMIT %s"
-        )
-        values = (after, adw_id, limit)
-        found = self._connection.run(lambda cursor: cursor.execute(query, values).fetchall())
-        return [AuditEntry(*entry) for entry in found]
+        return self._connection.run(lambda cursor: audit_entries(cursor, adw_id, after, limit))
 
     def remove(self, adw_ids: Collection[str], *, reason: str) -> list[CostChange]:
 
@@ -407,12 +393,5 @@ class PostgresHistory(HistoryStore):
         return changes
 
     def _log(self, cursor: Cursor, changes: Sequence[CostChange]) -> None:
-        if self._hidden:
-            return
-        entries = []
-        for change in changes:
-            old = None if change.old_nanousd is None else money.to_wire(change.old_nanousd)
-            at = clocks.to_wire(self._clock())
-            entries.append((change.adw_id, old, money.to_wire(change.new_nanousd), change.reason, at))
-        if entries:
-            cursor.execute(_AUDIT, (records(_ENTRY, entries),))
+        if not self._hidden:
+            log_changes(cursor, changes, clocks.to_wire(self._clock()))

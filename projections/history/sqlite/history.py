@@ -15,6 +15,7 @@ from projections.folding.moves import CountedRow, LedgerPart
 from projections.folding.projection import Projected
 from projections.folding.row import COLUMNS, Row
 from projections.folding.spend import Spend
+from projections.history.cost_changes import decide, removed
 from projections.history.moved_parts import recomposed
 from projections.history.query import Page, Query
 from projections.history.spend_sql import values_query
@@ -36,8 +37,6 @@ from projections.history.store import (
     SpendSum,
     Stored,
     Where,
-    decide,
-    removed,
 )
 from projections.history.suspects import suspect_conditions
 

@@ -31,6 +31,38 @@ _NAMES_MAX: Final = 20
 _ZONE_EXAMPLE: Final = "Europe/Berlin"
 
 
+_Per = Annotated[
+    Period,
+    Query(
+        description="weeks start on Monday (ISO 8601); session: a line for each session, the latest last; all: no "
+        "periods, the highest cost first"
+    ),
+]
+_By = Annotated[
+    list[str] | None,
+    Query(
+        description=f"split each period by these: {', '.join(DIMENSIONS)}, or the key of a tag",
+        examples=["model"],
+        max_length=_NAMES_MAX,
+    ),
+]
+_Conditions = Annotated[
+    list[str] | None,
+    Query(
+        description="only of this: a name as in `by`, `=` and a value; with `*` or `?` a glob, without a value "
+        "what has none; several of one name are alternatives",
+        examples=["project=shop"],
+        max_length=_NAMES_MAX,
+    ),
+]
+_Limit = Annotated[
+    int | None, Query(ge=1, le=_LINES_MAX, description="so many lines; `others` is what the rest comes to")
+]
+_Zone = Annotated[
+    str, Query(description="whose days: an IANA name, or `local` of the server", examples=[_ZONE_EXAMPLE])
+]
+
+
 @router.get(
     "/spend",
     dependencies=[Depends(needs("read"))],
@@ -39,39 +71,14 @@ _ZONE_EXAMPLE: Final = "Europe/Berlin"
 )
 def spend(
     request: Request,
-    period: Annotated[
-        Period,
-        Query(
-            description="weeks start on Monday (ISO 8601); session: a line for each session, the latest last; all: no "
-            "periods, the highest cost first"
-        ),
-    ] = "day",
-    by: Annotated[
-        list[str] | None,
-        Query(
-            description=f"split each period by these: {', '.join(DIMENSIONS)}, or the key of a tag",
-            examples=["model"],
-            max_length=_NAMES_MAX,
-        ),
-    ] = None,
-    where: Annotated[
-        list[str] | None,
-        Query(
-            description="only of this: a name as in `by`, `=` and a value; with `*` or `?` a glob, without a value "
-            "what has none; several of one name are alternatives",
-            examples=["project=shop"],
-            max_length=_NAMES_MAX,
-        ),
-    ] = None,
+    period: _Per = "day",
+    by: _By = None,
+    where: _Conditions = None,
     since: Annotated[str | None, Query(description="the first day", examples=["2026-11-01"], max_length=32)] = None,
     until: Annotated[str | None, Query(description="the last day", examples=["2026-11-30"], max_length=32)] = None,
-    limit: Annotated[
-        int | None, Query(ge=1, le=_LINES_MAX, description="so many lines; `others` is what the rest comes to")
-    ] = None,
+    limit: _Limit = None,
     breakdown: Annotated[bool, Query(description="each line by model, too")] = False,
-    timezone: Annotated[
-        str, Query(description="whose days: an IANA name, or `local` of the server", examples=[_ZONE_EXAMPLE])
-    ] = "UTC",
+    timezone: _Zone = "UTC",
 ) -> Response:
     """Changes of cost at the moment they were observed, so a later correction shows on its own day; every
     grouping of the same days has the same sum. What a running row shows above its ledger is not spent.

@@ -97,7 +97,7 @@ def test_history_and_show_have_it_only_where_there_is_one(run: Run) -> None:
 
 def test_check_alone_lists_only_what_has_a_budget(run: Run) -> None:
     run("observe", "free", "--cost-usd", "1")
-    assert run("check").out.startswith("no running workflow has a budget; ")
+    assert run("check").out.startswith("there is no budget of a period, and no running workflow has one; ")
     run("start", "w", "--budget-usd", "5")
     assert run("check").out == "w: an unknown amount spent, at most $5.0000 left of $5.0000\n"
     assert [one["adw_id"] for one in run("check", "--json").json] == ["w"]

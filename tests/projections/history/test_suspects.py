@@ -95,7 +95,7 @@ def test_an_honest_lower_bound_that_no_step_can_raise_is_no_finding(observed: di
 def test_a_retry_that_lacks_a_counter_names_the_option_that_gives_it_one(end: list[dict[str, Any]]) -> None:
     first = [started(), reading("0.50", agent="plan"), ended("failed"), started(2), reading("0.40", agent="plan")]
     (suspect,) = findings(row(folded(*first, *end), HEAD))
-    assert suspect.why.endswith("a retry read less than the runs before it had cost (agent plan)")
+    assert suspect.why.endswith("a retry read less than the attempts before it had cost (agent plan)")
     assert "--counter" in suspect.next_step
 
 
