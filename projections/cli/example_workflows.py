@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from ledger.events import money
+from ledger.events.annotations import workflow_tagged
 from ledger.events.event import Event, cost_observed, workflow_ended, workflow_started
 
 __all__ = ["STORY_ID", "ExampleWorkflows"]
@@ -47,6 +48,8 @@ _TEMPLATES: Final = {
 }
 _PROJECTS: Final = {"shop": (11, 58), "billing": (3, 31), "handbook": (101, 124)}
 """Projects, and the numbers of their issues."""
+
+_TEAMS: Final = {"shop": "store", "billing": "payments", "handbook": "docs"}
 
 _BUDGETS: Final = (None, None, "2.00", "4.00", "8.00")
 
@@ -110,6 +113,7 @@ class ExampleWorkflows:
                 observed_at=run.moment,
             )
         )
+        run.events.append(workflow_tagged(run.id, tags={"team": _TEAMS[project]}, observed_at=run.moment))
         if chance.random() < 1 / 7:
             for agent, model in _TEMPLATES[template][:2]:
                 run.agent(agent, model)
@@ -147,6 +151,7 @@ class ExampleWorkflows:
                 observed_at=start,
             )
         )
+        run.events.append(workflow_tagged(STORY_ID, tags={"team": _TEAMS["shop"]}, observed_at=start))
         readings = [(2, 0, "0.09"), (6, 0, "0.24"), (11, 1, "0.31"), (17, 1, "0.78"), (24, 1, "1.05")]
         readings += [(29, 2, "0.18"), (33, 2, "0.42"), (38, 3, "0.21"), (44, 3, "0.46"), (46, 3, "0.66")]
         for minute, at, cost in readings:

@@ -26,6 +26,7 @@ from projections.cli.example_workflows import ExampleWorkflows
 from projections.cli.output.console import console, styled_status
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import location
+from projections.cli.parsing import moment_named
 from projections.folding.cost_words import cost_before
 from projections.folding.explain import steps
 from projections.folding.row import Row
@@ -85,15 +86,27 @@ STORY = (
 @click.option("--keep", type=click.Path(path_type=Path), metavar="DIR", help="Keep the data here to look around in.")
 @click.option("--serve", is_flag=True, help="Show eight weeks of made-up workflows on the page, some of them running.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Of the page; 8765 by default, and 0 takes a free one.")
-def demo_command(keep: Path | None, serve: bool, port: int | None) -> None:
+@click.option(
+    "--weeks-until",
+    metavar="TIME",
+    help="Only write eight weeks of made-up workflows until then to the DIR of --keep: 2026-11-20T15:00Z, or today.",
+)
+def demo_command(keep: Path | None, serve: bool, port: int | None, weeks_until: str | None) -> None:
     """Play the story of issue 17, on output that travels with this program: $0.09, then $5.00, then $2.37.
 
-    With --serve, show the page on eight weeks of made-up workflows, until Ctrl-C.
+    With --serve, show the page on eight weeks of made-up workflows, until Ctrl-C. With --weeks-until, write such weeks:
+    the same until the same time, so that the questions of the documentation can be asked.
     """
     if keep is not None and keep.exists() and any(keep.iterdir()):
         raise InvalidInput(f"{keep} is not empty; name a new folder")
     if port is not None and not serve:
         raise InvalidInput("--port is of the page: give --serve, too")
+    if weeks_until is not None:
+        if keep is None or serve:
+            raise InvalidInput("--weeks-until writes to a new folder: name it with --keep DIR, without --serve")
+        _write_weeks(DirectoryStore(keep, durability="none"), moment_named("--weeks-until", weeks_until))
+        click.echo(f"Eight weeks of made-up workflows are in {keep}: costledger --data {keep} top")
+        return
     with ExitStack() as stack:
         data = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="costledger-demo-")))
         if serve:
@@ -121,11 +134,18 @@ def _play(ledgers: DirectoryStore, history: SqliteHistory) -> None:
     steps_table(list(steps(ledgers.read(WORKFLOW_ID))), _inside_examples, out).print(out)
 
 
-def _serve(data: Path, port: int) -> None:
-    """Serve weeks of made-up workflows, and append to those that run."""
-    ledgers, examples = DirectoryStore(data, durability="none"), ExampleWorkflows(datetime.now(UTC))
+def _write_weeks(ledgers: DirectoryStore, until: datetime) -> ExampleWorkflows:
+    """Append eight weeks of made-up workflows; return them, to go on."""
+    examples = ExampleWorkflows(until)
     for events in examples.past():
         ledgers.append(events)
+    return examples
+
+
+def _serve(data: Path, port: int) -> None:
+    """Serve weeks of made-up workflows, and append to those that run."""
+    ledgers = DirectoryStore(data, durability="none")
+    examples = _write_weeks(ledgers, datetime.now(UTC))
     ended = threading.Event()
 
     def go_on() -> None:
