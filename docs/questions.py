@@ -39,9 +39,9 @@ costledger demo --keep weeks --weeks-until {UNTIL}
 costledger spend
 ```
 
-With `--json`, a command prints the document of its route. "At least" is said where something has no price, which is one
-message here; "{NOW}" where the clock decides. [Reports](reports.md) explains the words, and [Commands](commands.md)
-the options.
+With `--json`, a command prints the document of its route; `check ID` prints the fields of it that are about the budget.
+"At least" is said where something has no price, which is one message here; "{NOW}" where the clock decides.
+[Reports](reports.md) explains the words, and [Commands](commands.md) the options.
 """
 
 
