@@ -19,6 +19,13 @@ class Whole(click.IntRange):
     def __init__(self, least: int, most: int = _WHOLE_MAX) -> None:
         super().__init__(least, most)
 
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number; say of one that is too large what the most is."""
+        found = int(click.INT.convert(value, param, ctx))
+        if self.max is not None and found > self.max:
+            self.fail(f"{found} is too large; the most is {self.max}.", param, ctx)
+        return int(super().convert(value, param, ctx))
+
     def _describe_range(self) -> str:
         """Say in the help only what bounds a person."""
         return f"x>={self.min}" if self.max == _WHOLE_MAX else super()._describe_range()

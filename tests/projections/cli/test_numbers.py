@@ -88,3 +88,8 @@ def test_an_issue_is_given_as_it_is_shown(run: Run) -> None:
     assert [each["adw_id"] for each in run("history", "--issue", "#17", "--json").json["workflows"]] == ["q9"]
     refused = run("start", "q9", "--issue-number", "#x")
     assert (refused.code, "'#x' is no issue; give its number, as 17 or '#17'" in refused.err) == (2, True)
+
+
+def test_a_number_that_is_too_large_is_not_called_too_small(run: Run) -> None:
+    refused = run("spend", "-n", str(10**30))
+    assert (refused.code, f"{10**30} is too large; the most is {2**63 - 1}" in refused.err) == (2, True)
