@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Annotated
 
 from ledger.events import money
+from ledger.text import counted
 from projections.documents.rows import RowDocument
 from projections.documents.types import About, AdwIdText, Moment, TypedDict, Usd, document
 from projections.folding.cost_words import row_cost
+from projections.folding.moves import moved_from, moved_to
 from projections.folding.row import Row
 from projections.folding.spend import Spend
 
@@ -108,9 +110,16 @@ def receipt_markdown(receipt: CostReceiptDocument, row: Row, took: str) -> str:
     about = f"Workflow `{receipt['adw_id']}`{issue}, {receipt['status']}{time}. {_BASIS[receipt['cost_basis']]}"
     table = [f"| {_cell(one['agent'])} | {_cell(one['model'])} | {_amount(one)} |" for one in receipt["lines"]]
     head = ["| agent | model | cost | tokens |", "|---|---|---:|---:|"]
-    proof = f"Ledger: {receipt['ledger_seq']:,} events, hash `{receipt['ledger_hash'][:_HASH_SHOWN]}…`"
-    parts = [f"### Cost: {row_cost(row)}", about, "\n".join([*head, *table]) if table else "", proof]
+    proof = f"Ledger: {counted(receipt['ledger_seq'], 'event')}, hash `{receipt['ledger_hash'][:_HASH_SHOWN]}…`"
+    parts = [f"### Cost: {row_cost(row)}", about, "\n".join([*head, *table]) if table else "", _moves(row), proof]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _moves(row: Row) -> str:
+    """Say what of the cost is in other ledgers, and what of this ledger counts elsewhere."""
+    arrived = [f"{money.shown(nanousd)} from the ledger of `{name}`" for name, nanousd in moved_from(row).items()]
+    left = [f"{money.shown(nanousd)} to `{name}`, where it counts" for name, nanousd in moved_to(row).items()]
+    return f"Moved: {'; '.join([*arrived, *left])}." if arrived or left else ""
 
 
 def _amount(line: CostReceiptLine) -> str:

@@ -21,3 +21,12 @@ def test_a_receipt_names_cost_agents_and_the_ledger(run: Run) -> None:
 def test_a_receipt_of_an_unknown_workflow_is_an_error(run: Run) -> None:
     missing = run("receipt", "nothing")
     assert (missing.code, "nothing" in missing.err) == (1, True)
+
+
+def test_a_receipt_says_in_which_ledgers_a_moved_cost_is(run: Run) -> None:
+    run("observe", "old", "--agent", "plan", "--cost-usd", "2.37")
+    run("move", "old", "--to", "new")
+    assert "Moved: $2.3700 to `new`, where it counts." in run("receipt", "old").out.splitlines()
+    there = run("receipt", "new").out.splitlines()
+    assert "Moved: $2.3700 from the ledger of `old`." in there
+    assert there[-1].startswith("Ledger: 1 event, hash `")
