@@ -54,12 +54,19 @@ class OtherPrices:
         mapped: a glob of models, compared without case, and the model by whose prices theirs are priced.
         model: the model by whose prices all others are priced; None: these are as they were.
         uncached: cached tokens are priced as uncached input, by the prices of their own model.
+        globs: the models of `given` and `mapped`.
     """
 
     given: PriceBook
     mapped: tuple[tuple[str, str], ...] = ()
     model: str | None = None
     uncached: bool = False
+    globs: tuple[str, ...] = ()
+
+    def unused(self, models: Iterable[str]) -> list[str]:
+        """Return the globs that match none of these models."""
+        names = [model.lower() for model in models]
+        return [glob for glob in self.globs if not any(fnmatchcase(name, glob.lower()) for name in names)]
 
     def other_model(self, model: str) -> str | None:
         """Return the model by whose prices a model is priced; None: by its own."""
@@ -138,7 +145,9 @@ def other_prices(
     for other in (*(other for _, other in pairs), *([model] if model else [])):
         if book.rates(other, None) is None:
             raise InvalidInput(f"no price is known of {shown(other)}; `costledger prices NAME` looks one up")
-    return OtherPrices(Overridden([_given(text) for text in given], _NoPrices()), pairs, model, uncached)
+    rates = [_given(text) for text in given]
+    globs = (*(one.model for one in rates), *(glob for glob, _ in pairs))
+    return OtherPrices(Overridden(rates, _NoPrices()), pairs, model, uncached, globs)
 
 
 def _pair(name: str, text: str, wanted: str) -> tuple[str, str]:

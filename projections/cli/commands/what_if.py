@@ -22,7 +22,7 @@ from projections.reports.dimensions import parsed_where
 from projections.reports.periods import quarters
 from projections.reports.spend_report import SpendQuery, total_tokens
 from projections.reports.timezones import zone_named
-from projections.reports.what_if import WhatIf, WhatIfLine, other_prices, what_if
+from projections.reports.what_if import OtherPrices, WhatIf, WhatIfLine, other_prices, what_if
 
 __all__ = ["what_if_command"]
 
@@ -73,17 +73,21 @@ def what_if_command(
         if as_json:
             print_json(what_if_document(made))
         elif made.lines:
-            _print(console(), made, uncached=uncached)
+            _print(console(), made, other)
         else:
             click.echo("nothing was spent")
         return exit_code(session.problems)
 
 
-def _print(out: Console, made: WhatIf, *, uncached: bool) -> None:
+def _print(out: Console, made: WhatIf, other: OtherPrices) -> None:
     shown = Table(None, *_COLUMNS, right=_COLUMNS[2:], dropped=("tokens",))
     for line in made.compared:
         would, tokens = line.would_nanousd or 0, f"{total_tokens(line.amounts):,}"
-        cells = (shown_cost(would, unpriced=False, at_least=line.at_least), _difference(would - line.amounts[0]))
+        unknown = line.at_least and not would
+        cells = (
+            shown_cost(would, unpriced=False, at_least=line.at_least),
+            "" if unknown else _difference(would - line.amounts[0]),
+        )
         shown.add_row(model_name(line.model), plain(line.priced_as), tokens, _spent(line), *cells)
     spent, would = made.spent_nanousd, made.would_nanousd
     spent_bound, would_bound = (
@@ -92,13 +96,15 @@ def _print(out: Console, made: WhatIf, *, uncached: bool) -> None:
     )
     totals = ((spent, spent_bound), (would, would_bound))
     costs = [shown_cost(cost, unpriced=False, at_least=is_bound) for cost, is_bound in totals]
-    shown.add_total("total", "", "", *costs, _difference(would - spent))
+    shown.add_total("total", "", "", *costs, "" if would_bound and not would else _difference(would - spent))
     shown.print(out)
     for line in made.lines:
         if line.problem is not None:
-            about = f"{model_name(line.model)} as {plain(line.priced_as)}"
-            out.print(f"not in these sums: {about}: {line.problem}; it cost {_spent(line)}")
-    if uncached:
+            about = f"{_spent(line)} of {model_name(line.model)}, as {plain(line.priced_as)}"
+            out.print(f"not in these sums: {about}: {line.problem}")
+    for glob in other.unused(line.model for line in made.lines):
+        out.print(f"no usage is of a model {plain(glob)}")
+    if other.uncached:
         word = "saved" if would >= spent else "cost"
         out.print(f"prompt caching {word} about {money.shown(abs(would - spent), 2)}; context tiers are left out")
     elif spent_bound or would_bound:

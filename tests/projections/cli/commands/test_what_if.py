@@ -16,7 +16,7 @@ def test_usage_under_the_prices_of_another_model(run: Run) -> None:
     assert "$25.5000" in answer.out
     assert "$5.1000" in answer.out
     assert "-$20.4000" in answer.out
-    assert "not in these sums: mystery as claude-haiku-4-5: no tokens are recorded; it cost $2.0000" in answer.out
+    assert "not in these sums: $2.0000 of mystery, as claude-haiku-4-5: no tokens are recorded" in answer.out
     found = run("what-if", "--model", "claude-haiku-4-5", "--json").json
     assert found["total"]["difference_usd"] == "-20.40"
     assert run("spend", "--json").json["total"]["cost_usd"] == "27.50", "nothing is appended"
@@ -27,3 +27,17 @@ def test_what_the_cache_saved(run: Run) -> None:
     charge(run, "w", "claude-opus-4-5", 1, "--cache-read-tokens", "1000000")
     assert "prompt caching saved about $4.50" in run("what-if", "--no-cache").out
     assert run("what-if").code != 0
+
+
+def test_a_difference_to_an_unknown_cost_is_not_shown(run: Run) -> None:
+    charge(run, "w", "claude-opus-4-5", 1_000_000, "--cache-read-tokens", "1000000")
+    shown = run("what-if", "--price", "*opus*=0,0").out
+    assert "unknown" in shown, "the price of the cached tokens is not given"
+    assert "-$" not in shown
+
+
+def test_a_model_that_nothing_used_is_named(run: Run) -> None:
+    charge(run, "w", "claude-opus-4-5", 1_000_000)
+    shown = run("what-if", "--price", "CLAUDE-*=1,1", "--map", "gtp-5*=claude-haiku-4-5").out
+    assert "no usage is of a model gtp-5*" in shown
+    assert "no usage is of a model CLAUDE-*" not in shown
