@@ -75,7 +75,7 @@ def compare_command(
 
 def _print(out: Console, made: Comparison, limit: int) -> None:
     before, after = made.before, made.after
-    names = [plain(before.text), plain(after.text)]
+    names = _column_names(before.text, after.text)
     shown = Table(None, "", *names, "difference", right=(*names, "difference"))
     shown.add_row("cost", line_cost(before.total), line_cost(after.total), _signed(made.difference))
     shown.add_row("workflows", *_both(before.workflows, after.workflows))
@@ -88,6 +88,14 @@ def _print(out: Console, made: Comparison, limit: int) -> None:
     _print_contributions(out, made, limit, names)
     incomplete = any(side.total.at_least for side in (before, after))
     print_missing(out, after.cost, unknown=before.total.unknown + after.total.unknown, incomplete=incomplete)
+
+
+def _column_names(first: str, second: str) -> list[str]:
+    """Return the names of the sides: of two values of one name the values, which leave more room."""
+    (name, _, value), (other_name, _, other_value) = first.partition("="), second.partition("=")
+    if name == other_name and value and other_value and value != other_value:
+        first, second = value, other_value
+    return [plain(first), plain(second)]
 
 
 def _print_contributions(out: Console, made: Comparison, limit: int, names: list[str]) -> None:

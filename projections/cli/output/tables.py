@@ -6,6 +6,7 @@ Rich is imported when one is drawn, so that `--json` does not wait for it.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final, Literal, Self
 
@@ -28,6 +29,9 @@ _NAME_COLUMNS_MIN, _PROSE_COLUMNS_MIN, _PROSE_COLUMNS_LEAST = 10, 24, 12
 _CUT_COLUMNS, _CUT_COLUMNS_MIN, _CUT_COLUMNS_LEAST = 24, 16, 9
 """A text that is cut to one line needs so many columns before another column is left out, and so many where ids are
 shortened; before a column of such texts is left out, all of them have at least so many."""
+
+_HEADING_COLUMNS: Final = 16
+"""Headings of figures fold to so many columns before the cells of a row are put below each other."""
 
 _BETWEEN: Final = 3
 """Blanks between two columns."""
@@ -125,6 +129,8 @@ class Table:
                 if (widths := self._widths(chosen, cells, columns, least)) is not None:
                     return self._drawn(chosen, cells, widths)
         widths = self._widths(chosen, short, columns, self._least)
+        if widths is None:
+            widths = self._widths(chosen, short, columns, self._least, folds=True)
         return self._stacked(chosen, whole) if widths is None else self._drawn(chosen, short, widths)
 
     def _is_filled(self, at: int) -> bool:
@@ -181,10 +187,20 @@ class Table:
         return min(natural, _PROSE_COLUMNS_LEAST if self._columns[at] in self._prose else _NAME_COLUMNS_MIN)
 
     def _widths(
-        self, chosen: list[int], cells: list[list[str | Text]], columns: int, least: Callable[[int, int], int]
+        self,
+        chosen: list[int],
+        cells: list[list[str | Text]],
+        columns: int,
+        least: Callable[[int, int], int],
+        *,
+        folds: bool = False,
     ) -> list[int] | None:
-        """The width of each column that is chosen, or None when they do not fit."""
-        natural = [max(map(_width, [self._columns[at], *(row[at] for row in cells)])) for at in chosen]
+        """The width of each column that is chosen, with folded headings or whole ones, or None when they do not fit."""
+        headings = [_folded(self._columns[at], _HEADING_COLUMNS) if folds else self._columns[at] for at in chosen]
+        natural = [
+            max(map(_width, [heading, *(row[at] for row in cells)]))
+            for at, heading in zip(chosen, headings, strict=True)
+        ]
         widths = [least(at, most) for at, most in zip(chosen, natural, strict=True)]
         room = columns - _AROUND - _BETWEEN * (len(chosen) - 1) - sum(widths)
         if room < 0:
@@ -203,7 +219,9 @@ class Table:
             name = self._columns[at]
             one_line = name in self._unbroken or name in self._cut
             overflow: Literal["ellipsis", "fold"] = "ellipsis" if name in self._cut else "fold"
-            shown = name.rjust(width) if name in self._right else name
+            shown = name
+            if name in self._right:
+                shown = "\n".join(line.rjust(width) for line in _folded(name, width).split("\n"))
             made.add_column(shown, width=width, no_wrap=one_line, overflow=overflow)
         for number, (row, (_, style)) in enumerate(zip(cells, self._rows, strict=True)):
             if number == self._total_at:
@@ -235,6 +253,10 @@ class Table:
         return rich.table.Table(
             title=self._title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", header_style="bold"
         )
+
+
+def _folded(heading: str, width: int) -> str:
+    return "\n".join(textwrap.wrap(heading, width)) if len(heading) > width else heading
 
 
 def _decimals(cell: str | Text) -> int:

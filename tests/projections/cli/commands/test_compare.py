@@ -56,3 +56,14 @@ def test_others_are_one_line(filled: Run) -> None:
 def test_bad_input_is_a_sentence(filled: Run, sides: tuple[str, str], message: str) -> None:
     refused = filled("compare", *sides)
     assert (refused.code, message in refused.err) == (2, True), refused.err
+
+
+def test_long_values_are_folded_and_no_cell_is_below_another(run: Run) -> None:
+    first, second = "claude-opus-4-5-20251101", "claude-sonnet-4-5-20250929"
+    for model, usd in ((first, "3"), (second, "1")):
+        run("charge", "w1", "--agent", "implementor", "--model", model, "--cost-usd", usd)
+    asked = ("compare", f"model={first}", f"model={second}", "--no-import")
+    printed = without_escapes(on_a_terminal(80, *asked))
+    assert ["implementor", "$3.0000", "$1.0000", "-$2.0000"] in [line.split() for line in printed.splitlines()]
+    assert max(map(len, printed.splitlines())) <= 80
+    assert first in without_escapes(on_a_terminal(200, *asked))
