@@ -41,6 +41,7 @@ class Query:
         statuses: any of them.
         basis: one of `BASES`; "none" for rows without a reading.
         since, until: of `last_activity`, in the ledger's spelling, the first included and the second not.
+        project: the whole of it, or the last parts of its path.
         tool: one of the tools of a row; see `tools.tool_called`.
         text: a part of one of `TEXT_COLUMNS`, in upper or lower case.
         sort: one of `SORTS`; rows with equal values are sorted by their ids, absent values come last.
@@ -51,6 +52,7 @@ class Query:
     issue_number: int | None = None
     workflow_template: str | None = None
     basis: str | None = None
+    project: str | None = None
     tool: str | None = None
     since: str | None = None
     until: str | None = None

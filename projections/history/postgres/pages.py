@@ -41,6 +41,7 @@ def conditions(query: Query) -> tuple[str, list[Any]]:
         "issue_number = %s": query.issue_number,
         "workflow_template = %s": query.workflow_template,
         "coalesce(cost_basis, 'none') = %s": query.basis,
+        "starts_with(reverse('/' || project), reverse('/' || %s::text))": query.project,
         "position(', ' || %s::text || ', ' IN ', ' || tool || ', ') > 0": query.tool,
         "last_activity >= %s": query.since,
         "last_activity < %s": query.until,

@@ -139,7 +139,7 @@ def page(db: sqlite3.Connection, query: Query) -> Page:
 
 def totals(db: sqlite3.Connection, query: Query) -> QueryTotals:
     """Return the totals of a query's rows: from the stored sums, and from rows where these are not enough."""
-    if query.text is not None or query.issue_number is not None or query.tool is not None:
+    if any(given is not None for given in (query.text, query.issue_number, query.project, query.tool)):
         conditions, values = _conditions(query, "")
         return _summed(db, _from_rows(conditions), values)
     found = _of_whole_days(db, query)
@@ -223,6 +223,9 @@ def _conditions(query: Query, unindexed: str) -> tuple[str, list[Any]]:
     if query.issue_number is not None:
         conditions.append(f"{unindexed}issue_number = ?")
         values.append(query.issue_number)
+    if query.project is not None:
+        conditions.append("substr('/' || project, -length('/' || ?)) = '/' || ?")
+        values += [query.project] * 2
     if query.tool is not None:
         conditions.append("instr(', ' || tool || ', ', ', ' || ? || ', ') > 0")
         values.append(query.tool)

@@ -47,6 +47,10 @@ _APPLICATION: Final = "the application's table"
 _LOOKED_AT_MAX: Final = 10 * pages.LIMIT_MAX
 """Rows that one answer looks at; most of them have nothing that needs attention."""
 _Status = Literal["running", "completed", "failed", "cancelled"]
+_Project = Annotated[
+    str | None,
+    Query(description="this one, by its path or the last parts of that", examples=["shop"], max_length=500),
+]
 _Tool = Annotated[
     str | None,
     Query(description="with readings of this tool's logs, by its name or KIND", examples=["codex"], max_length=100),
@@ -65,6 +69,7 @@ def workflow_history(
     issue_number: Annotated[int | None, Query(ge=0, lt=2**63, examples=[17])] = None,
     workflow_template: Annotated[str | None, Query(examples=["adw_sdlc"])] = None,
     basis: Annotated[Literal["reported", "priced", "partial", "none"] | None, Query()] = None,
+    project: _Project = None,
     tool: _Tool = None,
     since: Annotated[str | None, Query(description="last activity at or after; ISO 8601 with a zone")] = None,
     until: Annotated[str | None, Query(description="last activity before")] = None,
@@ -83,6 +88,7 @@ def workflow_history(
         issue_number=issue_number,
         workflow_template=workflow_template,
         basis=basis,
+        project=project or None,
         tool=tool_called(tool) if tool else None,
         since=_moment("since", since),
         until=_moment("until", until),

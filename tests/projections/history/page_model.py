@@ -28,6 +28,7 @@ def _matches(row: Row, query: Query) -> bool:
         (not query.statuses or row.status in query.statuses)
         and query.issue_number in (None, row.issue_number)
         and query.workflow_template in (None, row.workflow_template)
+        and (query.project is None or f"/{row.project or ''}".endswith(f"/{query.project}"))
         and (query.tool is None or query.tool in split_tools(row.tool))
         and query.basis in (None, row.cost_basis or "none")
         and (query.since is None or (row.last_activity or "") >= query.since)

@@ -30,12 +30,13 @@ DAYS = ["2026-11-22T00:00:00.000000Z", "2026-11-22T23:59:59.999999Z", "2026-11-2
 DAYS += ["2026-11-24T00:00:00.000000Z", "2026-11-24T08:00:00.000000Z"]
 
 rows = st.builds(
-    lambda name, status, issue, template, tool, basis, cost, tokens, at, active, took, error: replace(
+    lambda name, status, issue, template, project, tool, basis, cost, tokens, at, active, took, error: replace(
         PLAIN,
         adw_id=name,
         status=status,
         issue_number=issue,
         workflow_template=template,
+        project=project,
         tool=tool,
         cost_basis=None if basis == "none" else basis,
         actual_cost_nanousd=cost,
@@ -51,6 +52,7 @@ rows = st.builds(
     st.sampled_from(STATUSES),
     st.sampled_from([None, 17, 18]),
     st.sampled_from([None, "sdlc", "patch"]),
+    st.sampled_from([None, "shop", "/home/sam/shop", "/home/sam/workshop"]),
     st.sampled_from([None, "Codex", "Claude Code, Codex", "Codex Max"]),
     st.sampled_from(BASES),
     st.integers(0, 3).map(lambda usd: usd * 1_000_000_000),
@@ -65,6 +67,7 @@ queries = st.builds(
     statuses=st.lists(st.sampled_from(STATUSES), max_size=2, unique=True).map(tuple),
     issue_number=st.sampled_from([None, None, 17]),
     workflow_template=st.sampled_from([None, None, "sdlc"]),
+    project=st.sampled_from([None, None, "shop", "sam/shop", "/home/sam/shop"]),
     tool=st.sampled_from([None, None, "Codex"]),
     basis=st.sampled_from([None, None, *BASES]),
     since=st.sampled_from([None, *DAYS]),

@@ -49,8 +49,22 @@ async function ask(method, path, { query, body, signal } = {}) {
   throw new Refused(answer.status, received?.detail ?? `${answer.status} ${answer.statusText}`);
 }
 
+/** Rows of one answer. */
+const ROWS_MOST = 500;
+
 const get = (path, query, signal) => ask("GET", path, { query, signal });
 const one = (id) => `api/workflow-history/${encodeURIComponent(id)}`;
+
+/** All workflows that match, page by page; each once, though they change meanwhile. */
+async function allWorkflows(query, signal) {
+  const rows = new Map();
+  for (let offset = 0, total = 1; offset < total; offset += ROWS_MOST) {
+    const page = await get("api/workflow-history", { ...query, limit: ROWS_MOST, offset }, signal);
+    for (const row of page.workflows) if (!rows.has(row.adw_id)) rows.set(row.adw_id, row);
+    total = page.total_count;
+  }
+  return [...rows.values()];
+}
 
 /** All entries, page by page, and those of an application's own table. */
 async function audit(id, signal) {
@@ -81,6 +95,7 @@ export const api = {
   login: (token) => ask("POST", "login", { body: { token } }),
   logout: () => ask("POST", "logout"),
   workflows: (query, signal) => get("api/workflow-history", query, signal),
+  allWorkflows,
   workflow: (id, signal) => get(one(id), {}, signal),
   audit,
   events: (id, query, signal) => get(`${one(id)}/events`, query, signal),
@@ -88,6 +103,8 @@ export const api = {
   tree: (id, signal) => get(`${one(id)}/tree`, {}, signal),
   resync: (id, force) => ask("POST", "api/workflow-history/resync", { query: { adw_id: id, force } }),
   spend: (query, signal) => get("api/spend", query, signal),
+  forecast: (query, signal) => get("api/forecast", query, signal),
+  budgets: (signal) => get("api/budgets", {}, signal),
   stale: (signal) => get("api/stale", {}, signal),
   accept: (id, reason, kinds) =>
     ask("POST", `api/stale/${encodeURIComponent(id)}/accept`, { body: { reason, kinds } }),

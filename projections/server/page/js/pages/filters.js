@@ -35,6 +35,7 @@ export const MEANINGS = {
   status: (value) => STATUSES.includes(value),
   issue: isIssue,
   template: () => true,
+  project: () => true,
   tool: () => true,
   basis: (value) => BASES.some(([name]) => name === value),
   text: () => true,
@@ -55,6 +56,7 @@ export function asked(query) {
     status: query.getAll("status").filter((name) => STATUSES.includes(name)),
     issue_number: isIssue(query.get("issue")) ? query.get("issue") : null,
     workflow_template: query.get("template"),
+    project: query.get("project")?.slice(0, 500),
     tool: query.get("tool")?.slice(0, 100),
     basis: BASES.some(([name]) => name === basis) ? basis : null,
     text: query.get("text")?.slice(0, 200),
@@ -99,6 +101,7 @@ export function filters(query) {
     h("span", { class: "break" }),
     field("Issue", input("issue", { type: "number", min: 0, class: "short" })),
     field("Template", input("template", { class: "middle" })),
+    field("Project", input("project", { class: "middle", maxlength: 500 })),
     choice("Basis", "basis", BASES, ""),
     field("Tool", input("tool", { class: "middle", placeholder: "codex", maxlength: 100 })),
     field("Last activity from", input("since", { type: "date", max: day(new Date()) })),
@@ -126,7 +129,7 @@ export function filters(query) {
 export function fillFrom(element, query) {
   const get = (name) => query.get(name) ?? "";
   const date = (name) => (isDay(get(name)) ? get(name) : "");
-  const texts = Object.fromEntries(["text", "issue", "template", "tool", "basis"].map((name) => [name, get(name)]));
+  const texts = Object.fromEntries(["text", "issue", "template", "project", "tool", "basis"].map((name) => [name, get(name)]));
   fillForm(element.querySelector("form"), {
     ...texts,
     status: query.getAll("status"),

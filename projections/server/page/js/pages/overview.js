@@ -16,13 +16,16 @@ import {
   nanousd,
   plusDays,
   sumOf,
+  usd,
   wire,
   ZONE,
 } from "../format.js";
 import { calmly, live } from "../live.js";
-import { budget, cost, issue, project, renew, sum, workflowName } from "../parts.js";
+import { amount, budget, cost, issue, project, renew, sum, workflowName } from "../parts.js";
+import { daysOf } from "../periods.js";
 import { go, link } from "../router.js";
 import { findings } from "./attention.js";
+import { budgets, dearest } from "./decisions.js";
 
 const RANGES = [
   ["Today", 1],
@@ -67,11 +70,15 @@ export async function overview(main, { signal, scope }) {
     if (!lines.size && !(await api.workflows({ limit: 1 }, signal)).total_count) fill(hint, begin());
     return runningTable(columns, lines, found);
   }, signal);
+  const limits = part(() => budgets(signal), signal);
+  const most = part(() => dearest(signal), signal);
   const attention = part(() => findings(signal, scope, () => attention.load()), signal);
 
   const again = {
     spent: calmly(spent.load, signal),
     running: calmly(running.load, signal),
+    limits: calmly(limits.load, signal, 3000),
+    most: calmly(most.load, signal, 10_000),
     attention: calmly(attention.load, signal, 10_000),
   };
   live.addEventListener(
@@ -82,8 +89,7 @@ export async function overview(main, { signal, scope }) {
       if (present && row.status === "running" && !row.idle)
         cellsOf(columns, row).forEach((cell, at) => renew(present.children[at], cell));
       else if (present || row.status === "running") again.running();
-      again.spent();
-      again.attention();
+      for (const name of ["spent", "limits", "most", "attention"]) again[name]();
     },
     { signal },
   );
@@ -97,10 +103,12 @@ export async function overview(main, { signal, scope }) {
     h("h1", {}, "Overview"),
     hint,
     spent.element,
+    limits.element,
     section("Running now", running.element),
     section("Needs attention", attention.element),
+    most.element,
   );
-  await Promise.all([spent.load(), running.load(), attention.load()]);
+  await Promise.all([spent, running, limits, most, attention].map(({ load }) => load()));
 }
 
 /** Today is another day then. */
@@ -136,10 +144,12 @@ async function lately(signal) {
     timezone: ZONE,
     by: days === 30 ? "model" : null,
   });
-  return { today, answers: await Promise.all(RANGES.map((range) => api.spend(asked(range), signal))) };
+  const spends = RANGES.map((range) => api.spend(asked(range), signal));
+  const [forecast, ...answers] = await Promise.all([api.forecast({ timezone: ZONE }, signal), ...spends]);
+  return { today, forecast, answers };
 }
 
-function spentLately({ today, answers }) {
+function spentLately({ today, forecast, answers }) {
   const month = answers.at(-1);
   const of = (from, to) => {
     const [since, until] = [plusDays(today, -from), plusDays(today, -to)];
@@ -168,7 +178,7 @@ function spentLately({ today, answers }) {
   });
   const name = (model) => model ?? "(unattributed)";
   return [
-    h("div", { class: "cards" }, cards),
+    h("div", { class: "cards" }, cards, thisMonth(forecast, today), burning(forecast)),
     month.lines.length > 0 && [
       h("h2", {}, "Each day, by model"),
       stackedBars(month, {
@@ -183,15 +193,46 @@ function spentLately({ today, answers }) {
   ];
 }
 
+/** The month to date, and what it comes to by its end. */
+function thisMonth({ month, month_to_date_usd: cost_usd, at_least, projection }, today) {
+  const [since] = daysOf(month);
+  const { projected_usd: most, low_usd: low, high_usd: high, method } = projection ?? {};
+  return h(
+    "a",
+    { class: "card", href: link(["spend"], { since, until: today }), title: method },
+    h("span", {}, "This month"),
+    h("strong", {}, sum({ cost_usd, at_least, unpriced_events: 0 })),
+    projection
+      ? [
+          h("small", {}, at_least && "at least ", amount(most), " by its end"),
+          low && h("small", {}, "probably ", usd(low), " to ", usd(high)),
+        ]
+      : h("small", {}, "no complete day yet to go on from"),
+  );
+}
+
+/** What runs spends in an hour. */
+function burning({ per_hour_usd: rate, running }) {
+  return h(
+    "a",
+    { class: "card", href: link(["workflows"], { status: "running" }) },
+    h("span", {}, "Burn rate"),
+    h("strong", {}, running.some(({ at_least }) => at_least) && h("small", {}, "at least "), usd(rate)),
+    h("small", {}, `an hour, of ${many(running.length, "running workflow")}`),
+    h("small", {}, "in the last hour, or since their start"),
+  );
+}
+
 function runningTable(columns, lines, { workflows: rows, total_count, analytics }) {
   const rest =
     total_count > lines.size &&
     h("a", { href: link(["workflows"], { status: "running" }) }, `All ${count(total_count)} open workflows`);
+  const idle = rows.some((row) => row.idle) && total_count - lines.size; // the latest come first, so the others are idle
   return [
     lines.size
       ? table({ caption: "Running workflows, the latest activity first", columns, rows: [...lines.values()] })
       : h("p", { class: "quietly" }, "Nothing runs."),
-    rest && h("p", {}, rest, nanousd(analytics.total_cost_usd) > 0n && [": ", sum(asSum(analytics))], "."),
+    rest && h("p", {}, rest, idle && `, ${count(idle)} of them idle`, nanousd(analytics.total_cost_usd) > 0n && [": ", sum(asSum(analytics))], "."),
     rows.some((row) => row.idle || long(row)) && howToEnd(),
   ];
 }

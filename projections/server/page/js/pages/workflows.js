@@ -102,7 +102,7 @@ export async function workflows(main, { query, signal, moved }) {
         totals(found),
         shown(columns, lines, query, found.total_count),
         pager(found.total_count, query),
-        rows.length ? exports(() => rows, query) : null,
+        rows.length ? exports(found.total_count, query, signal) : null,
       ];
     },
     signal,
@@ -207,17 +207,28 @@ function pager(total, query) {
   );
 }
 
-function exports(rows, query) {
-  const asCsv = () =>
-    save("workflows.csv", "text/csv", csv([EXPORTED, ...rows().map((row) => EXPORTED.map((name) => row[name]))]));
-  const asJson = () => save("workflows.json", "application/json", `${JSON.stringify(rows(), null, 2)}\n`);
+/** All that match, of all pages, as a file. */
+function exports(total, query, signal) {
+  const said = h("span", { role: "status" });
+  const saved = (name, type, text) => async () => {
+    try {
+      fill(said, "Reading…");
+      save(name, type, text(await api.allWorkflows(asked(query), signal)));
+      fill(said);
+    } catch (error) {
+      if (error.name !== "AbortError") fill(said, h("span", { class: "bad" }, error.message));
+    }
+  };
+  const table = (rows) => csv([EXPORTED, ...rows.map((row) => EXPORTED.map((name) => row[name]))]);
+  const json = (rows) => `${JSON.stringify(rows, null, 2)}\n`;
   return h(
     "p",
     { class: "exports" },
-    "These rows as ",
-    h("button", { type: "button", onclick: asCsv }, "CSV"),
-    h("button", { type: "button", onclick: asJson }, "JSON"),
+    total === 1 ? "This row as " : `All ${count(total)} rows as `,
+    h("button", { type: "button", onclick: saved("workflows.csv", "text/csv", table) }, "CSV"),
+    h("button", { type: "button", onclick: saved("workflows.json", "application/json", json) }, "JSON"),
     " · ",
-    h("a", { href: address("api/workflow-history", asked(query)) }, "the same from the API"),
+    h("a", { href: address("api/workflow-history", asked(query)) }, "this page from the API"),
+    said,
   );
 }

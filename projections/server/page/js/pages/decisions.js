@@ -1,0 +1,95 @@
+// What to decide on: budgets that are used up or nearly, and what cost most lately.
+
+import { api } from "../api.js";
+import { cut, h, section, table } from "../dom.js";
+import { day, nanousd, plusDays, ZONE } from "../format.js";
+import { bar, budget, sum, workflowName } from "../parts.js";
+import { link, workflowLink } from "../router.js";
+
+const DAYS = 30;
+const SHOWN = 5;
+/** What is listed, and its dimension. */
+const LISTS = [
+  ["Workflows", "workflow"],
+  ["Projects", "project"],
+  ["Issues", "issue"],
+  ["Tools", "tool"],
+];
+const COLUMNS = [
+  { name: "Budget", named: true },
+  { name: "Time", when: true },
+  { name: "Spent" },
+];
+
+/** Each period's budget, and running workflows near or over theirs; the worst first. Nothing without any. */
+export async function budgets(signal) {
+  const { periods, workflows } = await api.budgets(signal);
+  const rows = [
+    ...periods.map((one) => [
+      one.budget,
+      [h("a", { href: behind(one) }, one.name), one.problem && h("small", { class: "warn" }, ` ${one.problem}`)],
+      one.period,
+    ]),
+    ...workflows
+      .filter(({ budget: its }) => its && its.state !== "ok")
+      .map((one) => [one.budget, workflowName(one.adw_id), "its whole time"]),
+  ].sort(([a], [b]) => rank(b) - rank(a));
+  if (!rows.length) return null;
+  return section(
+    "Budgets",
+    table({
+      caption: "Budgets, the most used first",
+      columns: COLUMNS,
+      rows: rows.map(([its, ...cells]) => [...cells, budget(its)]),
+      most: 2 * SHOWN,
+    }),
+  );
+}
+
+const STATES = ["ok", "warned", "over"];
+const rank = ({ state, percent }) => 1e9 * STATES.indexOf(state) + (percent ?? 0);
+
+const behind = ({ since, until, where }) => {
+  const today = day(new Date());
+  return link(["spend"], { since, until: until < today ? until : today, by: "workflow", where });
+};
+
+/** What cost most in the last days, of each sort. */
+export async function dearest(signal) {
+  const until = day(new Date());
+  const since = plusDays(until, 1 - DAYS);
+  const asked = { period: "all", since, until, timezone: ZONE, limit: SHOWN };
+  const answers = await Promise.all(LISTS.map(([, by]) => api.spend({ ...asked, by }, signal)));
+  const lists = LISTS.map(([title, by], at) => list(title, by, answers[at], { since, until })).filter(Boolean);
+  return lists.length > 0 && section(`Most expensive, last ${DAYS} days`, h("div", { class: "lists" }, lists));
+}
+
+function list(title, by, { lines }, days) {
+  const named = lines.filter(({ group, cost_usd: cost }) => group !== null && nanousd(cost) > 0n);
+  if (!named.length) return null;
+  const most = Number(nanousd(named[0].cost_usd));
+  return h(
+    "div",
+    {},
+    h("h3", {}, h("a", { href: link(["spend"], { ...days, by }) }, title)),
+    h(
+      "ol",
+      { class: "dearest" },
+      named.map((one) =>
+        h(
+          "li",
+          {},
+          h("a", { href: whose(one.group, by, days), class: by === "workflow" ? "id" : null }, cut(name(one.group, by))),
+          bar(Number(nanousd(one.cost_usd)) / most),
+          h("span", { class: "figures" }, sum(one)),
+        ),
+      ),
+    ),
+  );
+}
+
+const name = (group, by) =>
+  by === "issue" ? `#${group}` : by === "project" ? (group.split(/[\\/]/).findLast(Boolean) ?? group) : group;
+
+const whose = (group, by, days) =>
+  by === "workflow" ? workflowLink(group) : link(["spend"], { ...days, by: "workflow", where: `${by}=${group}` });
