@@ -1,9 +1,10 @@
-// What to decide on: budgets that are used up or nearly, and what cost most lately.
+// What to decide on: what the month comes to, the burn rate, budgets used up or nearly, and what cost most lately.
 
 import { api } from "../api.js";
 import { cut, h, section, table } from "../dom.js";
-import { day, nanousd, plusDays, ZONE } from "../format.js";
-import { bar, budget, sum, workflowName } from "../parts.js";
+import { day, many, nanousd, plusDays, usd, ZONE } from "../format.js";
+import { amount, bar, budget, sum, workflowName } from "../parts.js";
+import { daysOf } from "../periods.js";
 import { link, workflowLink } from "../router.js";
 
 const DAYS = 30;
@@ -21,6 +22,36 @@ const COLUMNS = [
   { name: "Spent" },
 ];
 
+/** The month to date, and what it comes to by its end, as a card. @param {string} today */
+export function thisMonth({ month, month_to_date_usd: cost_usd, at_least, projection }, today) {
+  const [since] = daysOf(month);
+  const { projected_usd: most, low_usd: low, high_usd: high, method } = projection ?? {};
+  return h(
+    "a",
+    { class: "card", href: link(["spend"], { since, until: today }), title: method },
+    h("span", {}, "This month"),
+    h("strong", {}, sum({ cost_usd, at_least, unpriced_events: 0 })),
+    projection
+      ? [
+          h("small", {}, at_least && "at least ", amount(most), " by its end"),
+          low && h("small", {}, "probably ", usd(low), " to ", usd(high)),
+        ]
+      : h("small", {}, "no complete day yet to go on from"),
+  );
+}
+
+/** What runs spends in an hour. */
+export function burning({ per_hour_usd: rate, running }) {
+  return h(
+    "a",
+    { class: "card", href: link(["workflows"], { status: "running" }) },
+    h("span", {}, "Burn rate"),
+    h("strong", {}, running.some(({ at_least }) => at_least) && h("small", {}, "at least "), usd(rate)),
+    h("small", {}, `an hour, of ${many(running.length, "running workflow")}`),
+    h("small", {}, "in the last hour, or since their start"),
+  );
+}
+
 /** Each period's budget, and running workflows near or over theirs; the worst first. Nothing without any. */
 export async function budgets(signal) {
   const { periods, workflows } = await api.budgets(signal);
@@ -32,7 +63,7 @@ export async function budgets(signal) {
     ]),
     ...workflows
       .filter(({ budget: its }) => its && its.state !== "ok")
-      .map((one) => [one.budget, workflowName(one.adw_id), "its whole time"]),
+      .map((one) => [one.budget, workflowName(one.adw_id), "workflow"]),
   ].sort(([a], [b]) => rank(b) - rank(a));
   if (!rows.length) return null;
   return section(

@@ -1,4 +1,4 @@
-// Overview: what was spent lately, what runs now, what needs attention.
+// Overview: what was spent lately and what it comes to, what runs now, what needs attention.
 
 import { api } from "../api.js";
 import { stackedBars } from "../bars.js";
@@ -16,16 +16,14 @@ import {
   nanousd,
   plusDays,
   sumOf,
-  usd,
   wire,
   ZONE,
 } from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, budget, cost, issue, project, renew, sum, workflowName } from "../parts.js";
-import { daysOf } from "../periods.js";
+import { budget, cost, issue, project, renew, sum, workflowName } from "../parts.js";
 import { go, link } from "../router.js";
 import { findings } from "./attention.js";
-import { budgets, dearest } from "./decisions.js";
+import { budgets, burning, dearest, thisMonth } from "./decisions.js";
 
 const RANGES = [
   ["Today", 1],
@@ -191,36 +189,6 @@ function spentLately({ today, forecast, answers }) {
       }),
     ],
   ];
-}
-
-/** The month to date, and what it comes to by its end. */
-function thisMonth({ month, month_to_date_usd: cost_usd, at_least, projection }, today) {
-  const [since] = daysOf(month);
-  const { projected_usd: most, low_usd: low, high_usd: high, method } = projection ?? {};
-  return h(
-    "a",
-    { class: "card", href: link(["spend"], { since, until: today }), title: method },
-    h("span", {}, "This month"),
-    h("strong", {}, sum({ cost_usd, at_least, unpriced_events: 0 })),
-    projection
-      ? [
-          h("small", {}, at_least && "at least ", amount(most), " by its end"),
-          low && h("small", {}, "probably ", usd(low), " to ", usd(high)),
-        ]
-      : h("small", {}, "no complete day yet to go on from"),
-  );
-}
-
-/** What runs spends in an hour. */
-function burning({ per_hour_usd: rate, running }) {
-  return h(
-    "a",
-    { class: "card", href: link(["workflows"], { status: "running" }) },
-    h("span", {}, "Burn rate"),
-    h("strong", {}, running.some(({ at_least }) => at_least) && h("small", {}, "at least "), usd(rate)),
-    h("small", {}, `an hour, of ${many(running.length, "running workflow")}`),
-    h("small", {}, "in the last hour, or since their start"),
-  );
 }
 
 function runningTable(columns, lines, { workflows: rows, total_count, analytics }) {

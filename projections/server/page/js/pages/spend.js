@@ -185,7 +185,7 @@ function periods(spend, sums, of) {
       caption: `Spend by ${of.period}, the newest first`,
       columns: [
         { name: title(of.period), when: true },
-        { name: "", wide: true },
+        { name: "", head: h("span", { class: "unseen" }, "Compared with the highest"), wide: true },
         { name: "Cost", figures: true },
         { name: "Tokens", figures: true },
       ],
