@@ -49,7 +49,7 @@ function accept({ adw_id: id, kind }, done) {
 
 /** What is wrong with the server or whole ledgers; the health page has it all. */
 function ofServer(health) {
-  const look = h("a", { href: "#/health" }, "see Health");
+  const look = h("a", { href: "#/health", class: "when" }, "see Health");
   const notes = [];
   const add = (what) => notes.push([h("a", { href: "#/health" }, "Health"), what, look.cloneNode(true)]);
   if (!health.ready) add("rows do not follow their ledgers");

@@ -40,6 +40,7 @@ const COLUMNS = [
   { name: "Issue", cell: issue, optional: issue, figures: true },
   {
     name: "Template",
+    less: true,
     cell: (row) => cut(row.workflow_template),
     optional: (row) => row.workflow_template,
     named: true,
@@ -47,6 +48,7 @@ const COLUMNS = [
   { name: "Active for", cell: age, optional: (row) => row.start_time, figures: true },
   {
     name: "Last activity",
+    less: true,
     cell: (row) => h("span", { title: local(row.last_activity) }, minute(row.last_activity)),
     when: true,
   },
