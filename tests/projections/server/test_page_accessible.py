@@ -31,9 +31,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     data = tmp_path_factory.mktemp("accessible") / "data"
     ledgers = DirectoryStore(data, durability="none")
     for number, status in enumerate(("completed", "failed", "cancelled", None)):
-        name, meter = f"w{number}", {"agent": "plan", "session_id": "s", "message_id": "m"}
+        name, model = f"w{number}", f"model-{number}"
         start = workflow_started(name, issue_number=number, project="shop", workflow_template="sdlc", budget_usd="2.10")
-        spent = [cost_observed(name, **meter, model=f"model-{number}", cost_usd="2.00")]
+        spent = [cost_observed(name, agent="plan", model=model, session_id="s", message_id="m", cost_usd="2.00")]
         spent.append(cost_observed(name, agent="build", model="home-made", message_id="u", usage={"output_tokens": 9}))
         ledgers.append([start, *spent, *([workflow_ended(name, status)] if status else [])])
     (data / "costledger.toml").write_text(BUDGETS)

@@ -43,10 +43,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         spent = cost_observed(name, model="gpt", cost_usd="0.10", observed_at=at, source=source)
         ledgers.append([start, spent, workflow_ended(name, "completed", observed_at=at)])
     shop = workflow_started("shop17", issue_number=17, project="/home/sam/shop", budget_usd="4.00", observed_at=NOW)
-    plan, build = {"agent": "plan", "model": "opus"}, {"agent": "build", "model": "sonnet"}
-    first = cost_observed("shop17", **plan, session_id="s1", message_id="m1", cost_usd="3.50", observed_at=NOW)
-    second = cost_observed("shop17", **build, session_id="s2", message_id="m2", cost_usd="0.25", observed_at=NOW)
-    ledgers.append([shop, first, second])
+    readings = [("plan", "opus", "s1", "m1", "3.50"), ("build", "sonnet", "s2", "m2", "0.25")]
+    spent_now = [
+        cost_observed("shop17", agent=agent, model=model, session_id=session, message_id=message, cost_usd=cost)
+        for agent, model, session, message, cost in readings
+    ]
+    ledgers.append([shop, *spent_now])
     winter = [("2025-12-03T12:00:00Z", "4.00"), ("2026-01-28T12:00:00Z", "5.00")]
     spent_then = [cost_observed("winter", model="opus", cost_usd=cost, observed_at=at) for at, cost in winter]
     ended = workflow_ended("winter", "completed", observed_at=winter[1][0])
