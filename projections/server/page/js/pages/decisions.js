@@ -46,7 +46,7 @@ export function burning({ per_hour_usd: rate, running }) {
     "a",
     { class: "card", href: link(["workflows"], { status: "running" }) },
     h("span", {}, "Burn rate"),
-    h("strong", {}, running.some(({ at_least }) => at_least) && h("small", {}, "at least "), usd(rate)),
+    h("strong", {}, sum({ cost_usd: rate, at_least: running.some((one) => one.at_least), unpriced_events: 0 })),
     h("small", {}, `an hour, of ${many(running.length, "running workflow")}`),
     h("small", {}, "in the last hour, or since their start"),
   );

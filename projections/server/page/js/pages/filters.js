@@ -101,9 +101,9 @@ export function filters(query) {
     h("span", { class: "break" }),
     field("Issue", input("issue", { type: "number", min: 0, class: "short" })),
     field("Template", input("template", { class: "middle" })),
-    field("Project", input("project", { class: "middle", maxlength: 500 })),
     choice("Basis", "basis", BASES, ""),
     field("Tool", input("tool", { class: "middle", placeholder: "codex", maxlength: 100 })),
+    field("Project", input("project", { class: "middle", maxlength: 500 })),
     field("Last activity from", input("since", { type: "date", max: day(new Date()) })),
     field("to", input("until", { type: "date" })),
     h("button", { type: "submit", hidden: true }, "Filter"), // what Enter presses

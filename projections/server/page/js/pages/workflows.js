@@ -145,7 +145,7 @@ function totals({ workflows, total_count, analytics }) {
     h("strong", { class: "cost", title: `${analytics.total_cost_usd} USD` }, total_count ? lessLoud(sum) : "$0.00"),
     h("span", {}, about(analytics.total_tokens), " tokens"),
     Object.entries(analytics.by_status).map(([name, { count: many }]) =>
-      h("span", {}, status(name), ` ${count(many)}`),
+      h("a", { href: changed({ status: name }) }, status(name), ` ${count(many)}`),
     ),
   );
 }
