@@ -2,9 +2,9 @@
 
 import { api } from "../api.js";
 import { colours } from "../colours.js";
-import { cut, h, line, part, s, section, table } from "../dom.js";
+import { cut, fill, h, line, part, s, section, table } from "../dom.js";
 import { count, duration, local, many, minute, nanousd, usd, wire } from "../format.js";
-import { about, amount, share } from "../parts.js";
+import { about, share, sum } from "../parts.js";
 
 const LEVELS = ["agent", "session_id", "model"];
 const NAMES = { agent: "agent", session_id: "session", model: "model", message: "message" };
@@ -40,7 +40,8 @@ function shown(id, tree, row, toEvent) {
   const element = h("div", {});
   const redraw = (focus) => {
     const rows = root.children.flatMap((node) => lines(node, root, open, span, { redraw, toEvent }));
-    element.replaceChildren(
+    fill(
+      element,
       icicle(root, (node) => {
         for (let one = node; one !== root; one = one.parent) open.add(one.path);
         redraw(node.path);
@@ -58,7 +59,7 @@ function shown(id, tree, row, toEvent) {
 function rooted({ branches, messages }) {
   const node = (parent, kind, name) => {
     const path = parent ? `${parent.path}/${kind}:${name ?? ""}` : "";
-    return { parent, kind, name, path, cost: 0n, tokens: 0, first: null, last: null, children: [], seq: null };
+    return { parent, kind, name, path, cost: 0n, unpriced: 0, tokens: 0, first: null, last: null, children: [], seq: null };
   };
   const root = node(null, "workflow", null);
   const child = (parent, kind, name) => {
@@ -86,6 +87,7 @@ function rooted({ branches, messages }) {
       last: message.at,
       seq: message.seq,
     });
+    if (message.cost_usd === null) for (let one = leaf.parent; one; one = one.parent) one.unpriced += 1;
   }
   sort(root);
   return root;
@@ -97,6 +99,10 @@ function sort(node) {
   node.children.sort((a, b) => (rank(a) === rank(b) ? (a.seq ?? 0) - (b.seq ?? 0) : rank(a) > rank(b) ? -1 : 1));
   node.children.forEach(sort);
 }
+
+/** A sum lacks the messages below it that have no price. */
+const costOf = ({ cost, unpriced }) =>
+  cost === null ? "unpriced" : sum({ cost_usd: wire(cost), at_least: unpriced > 0, unpriced_events: unpriced });
 
 const label = (node) => node.name ?? "(unattributed)";
 
@@ -128,8 +134,8 @@ function lines(node, root, open, span, ways) {
   const whole = Number(root.cost) || 1;
   const own = line(COLUMNS, [
     first,
-    node.cost === null ? "unpriced" : amount(node.cost),
-    node.cost === null ? "" : share(Number(node.cost) / whole),
+    costOf(node),
+    !node.cost ? "" : share(Number(node.cost) / whole),
     about(node.tokens),
     track(node, span),
   ]);
