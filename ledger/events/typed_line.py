@@ -30,7 +30,7 @@ class UsageCounts(msgspec.Struct, frozen=True, gc=False):
 
 
 class TypedLine(msgspec.Struct, gc=False):
-    """The fields of a line that are folded; None for one that it has not.
+    """The fields of a line that are folded or explained; None for one that it has not.
 
     `usage` is a `UsageCounts` in a decoded line, and a mapping in one that was made from a mapping.
     """
@@ -54,6 +54,7 @@ class TypedLine(msgspec.Struct, gc=False):
     final: Any = None
     partial: Any = None
     reason: Any = None
+    price_book: Any = None
     observed_at: Any = None
     spent_at: Any = None
     source: Any = None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ledger.errors import NOT_OURS, OddLine
 from ledger.events import money
-from ledger.events.event import COST_OBSERVED, FINDING_ACCEPTED, FORMAT_VERSION, WORKFLOW_MOVED, WORKFLOW_STARTED, Line
+from ledger.events.event import COST_OBSERVED, FINDING_ACCEPTED, FORMAT_VERSION, WORKFLOW_MOVED, WORKFLOW_STARTED
+from ledger.events.typed_line import TypedLine, as_mapping
 from projections.folding.breakdown import name_of
-from projections.folding.fold import State, fold, initial
+from projections.folding.fold import State, fold_lines, initial
 
 __all__ = ["OTHER_STEPS", "Step", "cost_after", "steps"]
 
@@ -18,8 +18,7 @@ OTHER_STEPS: Final = frozenset({FINDING_ACCEPTED, WORKFLOW_MOVED})
 """The types of events that are explained although they change no cost in their own ledger."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """An event that changed a workflow's cost, or one of `OTHER_STEPS`, which changes none in its own ledger.
 
     Attributes:
@@ -40,7 +39,7 @@ class Step:
     line: int | None
 
 
-def steps(lines: Iterable[Line], *, after: int = 0) -> Iterator[Step]:
+def steps(lines: Iterable[TypedLine], *, after: int = 0) -> Iterator[Step]:
     """Yield the steps of a ledger's lines, in order; from the first's `from` to the last's `to` they are gapless.
 
     They are made one at a time, so memory grows with the fold alone, by the meters of the ledger.
@@ -54,18 +53,22 @@ def steps(lines: Iterable[Line], *, after: int = 0) -> Iterator[Step]:
     state: State | None = None
     cost: int | None = None
     for line in lines:
-        state = state or initial(line["workflow_id"])
+        state = state or initial(line.workflow_id)
         try:
-            earlier = _earlier(state, line) if line["seq"] > after else None
-            fold(state, line)
-            before, cost = cost, cost_after(state, line, cost)
-            if line["seq"] > after and (cost != before or line["type"] in OTHER_STEPS):
+            is_asked = line.seq > after
+            if not is_asked and cost is not None:  # once known it stays known; its figure is computed when it is asked
+                fold_lines(state, (line,))
+                continue
+            before = None if cost is None else state.cost_nanousd
+            earlier = _earlier(state, line) if is_asked else None
+            cost = cost_after(fold_lines(state, (line,)), line, before)
+            if is_asked and (cost != before or line.type in OTHER_STEPS):
                 yield _step(state, line, before, cost, earlier)
         except NOT_OURS:
-            raise OddLine(line) from None
+            raise OddLine(as_mapping(line)) from None
 
 
-def cost_after(state: State, line: Line, before: int | None) -> int | None:
+def cost_after(state: State, line: TypedLine, before: int | None) -> int | None:
     """Return a workflow's cost after a line; None while no complete figure was read and nothing was spent.
 
     Args:
@@ -74,24 +77,24 @@ def cost_after(state: State, line: Line, before: int | None) -> int | None:
     """
     if state.cost_nanousd or before is not None:
         return state.cost_nanousd
-    is_figure = line["type"] == COST_OBSERVED and line["v"] <= FORMAT_VERSION and "cost_usd" in line
-    return 0 if is_figure and line.get("partial") is not True else None
+    is_figure = line.type == COST_OBSERVED and line.v <= FORMAT_VERSION and line.cost_usd is not None
+    return 0 if is_figure and line.partial is not True else None
 
 
-def _step(state: State, line: Line, before: int | None, cost: int | None, earlier: int | None) -> Step:
+def _step(state: State, line: TypedLine, before: int | None, cost: int | None, earlier: int | None) -> Step:
     """Return the step of a line that was folded.
 
     Args:
         before, cost: of the workflow, before the line and after it.
         earlier: the reading before it of its meter, or of its counter.
     """
-    source = line.get("source")
+    source = line.source
     source = source if isinstance(source, dict) else {}
     return Step(
-        seq=line["seq"],
-        recorded_at=line["recorded_at"],
-        observed_at=line.get("observed_at"),
-        type=line["type"],
+        seq=line.seq,
+        recorded_at=line.recorded_at,
+        observed_at=line.observed_at,
+        type=line.type,
         meter=_meter(line),
         from_nanousd=before,
         to_nanousd=cost,
@@ -101,15 +104,15 @@ def _step(state: State, line: Line, before: int | None, cost: int | None, earlie
     )
 
 
-def _path(line: Line) -> tuple[str | None, str | None, str | None, str | None]:
-    return (line.get("agent"), line.get("session_id"), line.get("model"), line.get("message_id"))
+def _path(line: TypedLine) -> tuple[str | None, str | None, str | None, str | None]:
+    return (line.agent, line.session_id, line.model, line.message_id)
 
 
-def _earlier(state: State, line: Line) -> int | None:
+def _earlier(state: State, line: TypedLine) -> int | None:
     """Return the earlier reading of the line's meter, or of its counter, in this run."""
-    if line["type"] != COST_OBSERVED:
+    if line.type != COST_OBSERVED:
         return None
-    path, counter = _path(line), line.get("counter")
+    path, counter = _path(line), line.counter
     if counter is None:
         return state.tree.highest_nanousd(path)
     meter = state.tree.meters.get(path)
@@ -117,41 +120,41 @@ def _earlier(state: State, line: Line) -> int | None:
     return None if read is None else read.cost_nanousd
 
 
-def _meter(line: Line) -> str:
-    if line["type"] != COST_OBSERVED:
+def _meter(line: TypedLine) -> str:
+    if line.type != COST_OBSERVED:
         return "workflow"
-    labels = (("sub-agent", line.get("subagent")), ("counter", line.get("counter")))
+    labels = (("sub-agent", line.subagent), ("counter", line.counter))
     named = [f"{label} {name}" for label, name in labels if name is not None]
     return ", ".join([name_of(_path(line)), *named])
 
 
-def _why(line: Line, earlier: int | None, state: State) -> str:
-    if line["type"] == WORKFLOW_STARTED:
-        return f"run {line['run']} begins"
-    if line["type"] == FINDING_ACCEPTED:
-        return f"accepted: {', '.join(line['findings'])} ({line.get('reason', 'without a reason')})"
-    if line["type"] == WORKFLOW_MOVED:
+def _why(line: TypedLine, earlier: int | None, state: State) -> str:
+    if line.type == WORKFLOW_STARTED:
+        return f"run {line.run} begins"
+    if line.type == FINDING_ACCEPTED:
+        return f"accepted: {', '.join(line.findings)} ({line.reason or 'without a reason'})"
+    if line.type == WORKFLOW_MOVED:
         return _moved(line)
-    if line["type"] != COST_OBSERVED:
+    if line.type != COST_OBSERVED:
         return f"{state.status}: the last readings count"
-    reads = money.shown(money.from_wire(line["cost_usd"]))
+    reads = money.shown(money.from_wire(line.cost_usd))
     text = f"first reading, {reads}" if earlier is None else f"reads {reads}, was {money.shown(earlier)}"
-    notes = [note for note in ("final", "partial") if line.get(note)]
-    if isinstance(source := line.get("source"), dict) and source.get("interrupted") is True:
+    notes = [note for note in ("final", "partial") if getattr(line, note)]
+    if isinstance(source := line.source, dict) and source.get("interrupted") is True:
         notes.append("the run had begun before and not ended; what it spent after its last result is unknown")
-    if line.get("cost_source") == "priced":
-        notes.append(f"priced by {line.get('price_book', 'an unnamed price book')}")
+    if line.cost_source == "priced":
+        notes.append(f"priced by {line.price_book or 'an unnamed price book'}")
     if state.ended:
         notes.append("after the end")
-    if line.get("reason"):
-        notes.append(str(line["reason"]))
+    if line.reason:
+        notes.append(str(line.reason))
     return text + (f" ({', '.join(notes)})" if notes else "")
 
 
-def _moved(line: Line) -> str:
-    what = f"session {line['session_id']}" if line.get("session_id") else "all"
-    if line["to"] == line["workflow_id"]:
-        return f"{what} counts here again" + (f" ({line['reason']})" if line.get("reason") else "")
-    notes = [f"as agent {line['agent']}"] if line.get("agent") else []
-    notes += [str(line["reason"])] if line.get("reason") else []
-    return f"{what} counts in {line['to']}" + (f" ({', '.join(notes)})" if notes else "")
+def _moved(line: TypedLine) -> str:
+    what = f"session {line.session_id}" if line.session_id else "all"
+    if line.to == line.workflow_id:
+        return f"{what} counts here again" + (f" ({line.reason})" if line.reason else "")
+    notes = [f"as agent {line.agent}"] if line.agent else []
+    notes += [str(line.reason)] if line.reason else []
+    return f"{what} counts in {line.to}" + (f" ({', '.join(notes)})" if notes else "")

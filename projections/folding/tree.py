@@ -190,8 +190,9 @@ class Tree:
         for meter in self.dirty:
             current = meter
             while True:
-                for calls in current.calls:
-                    current.latest_below_at = max(current.latest_below_at, calls.last_at)
+                if ended:
+                    for calls in current.calls:
+                        current.latest_below_at = max(current.latest_below_at, calls.last_at)
                 change = current.evaluated(ended=ended) - current.cost_nanousd
                 current.cost_nanousd += change
                 parent = current.parent

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from ledger.errors import CostledgerError, Diverged, LedgersElsewhere
 from ledger.events.event import Line
+from ledger.events.typed_line import TypedLine, typed
 from ledger.replication.replica import Replica
 from ledger.storage.directory_store import DirectoryStore
 from ledger.storage.line import EMPTY, Head
@@ -26,6 +27,10 @@ class RowLines(Protocol):
         ...
 
     def __iter__(self) -> Iterator[Line]: ...
+
+    def typed_chunks(self) -> Iterator[Sequence[TypedLine]]:
+        """Yield the same lines with only the fields that are folded, some at a time."""
+        ...
 
 
 def lines_of(workflow_id: str, ledgers: DirectoryStore, history: HistoryStore, replica: Replica | None) -> RowLines:
@@ -73,6 +78,9 @@ class _LedgerRead:
         if self.head != self._head:
             raise Diverged(self._workflow_id, self._origin, self._head.seq, "the row was folded from another line")
 
+    def typed_chunks(self) -> Iterator[Sequence[TypedLine]]:
+        return ((typed(line),) for line in self)
+
 
 class _Merged:
     """The chains of all origins, up to the projectors' position; all are read before the first line is yielded."""
@@ -96,3 +104,6 @@ class _Merged:
             self.head = head
             yield line
         self.head = merged_head(self._merge.heads, self.head.seq)  # the last lines may have ids that counted before
+
+    def typed_chunks(self) -> Iterator[Sequence[TypedLine]]:
+        return ((typed(line),) for line in self)

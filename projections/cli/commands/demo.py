@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -131,7 +132,8 @@ def _play(ledgers: DirectoryStore, history: SqliteHistory) -> None:
         _print_row(row, before)
         before = row.actual_cost_nanousd
     out.print(Text("Why is it $2.37? Every event that moved the number, back to the line of the log:", style="bold"))
-    steps_table(list(steps(ledgers.read(WORKFLOW_ID))), _inside_examples, out).print(out)
+    lines = chain.from_iterable(ledgers.read(WORKFLOW_ID).typed_chunks())
+    steps_table(list(steps(lines)), _inside_examples, out).print(out)
 
 
 def _write_weeks(ledgers: DirectoryStore, until: datetime) -> ExampleWorkflows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 import click
@@ -87,21 +87,25 @@ class _Steps:
         count: how many of them moved the cost.
         cost_nanousd: the workflow's cost after the last of them.
         next: `--after` of those that follow; None when none do.
+        read: the number of events that were read for them.
     """
 
     def __init__(self, lines: RowLines, after: int, limit: int | None) -> None:
         self.lines, self.after, self.limit = lines, after, limit
         self.count = self.cost_nanousd = 0
         self.next: int | None = None
+        self.read = 0
 
     def __iter__(self) -> Iterator[Step]:
-        found, last = steps(self.lines, after=self.after), self.after
+        found, last = steps(chain.from_iterable(self.lines.typed_chunks()), after=self.after), self.after
         for step in islice(found, self.limit):
             self.count += step.type not in OTHER_STEPS
             self.cost_nanousd, last = step.to_nanousd or 0, step.seq
             yield step
-        if self.limit is not None and next(found, None) is not None:
+        following = None if self.limit is None else next(found, None)
+        if following is not None:
             self.next = last
+        self.read = self.lines.head.seq if following is None else following.seq
 
     @property
     def are_all(self) -> bool:
@@ -110,7 +114,7 @@ class _Steps:
 
     def rest(self, row: Row | None, workflow_id: str) -> dict[str, Any]:
         """Return the fields of the document after the steps."""
-        return {"adw_id": workflow_id, "event_count": self.lines.head.seq, "next": self.next, **moves_document(row)}
+        return {"adw_id": workflow_id, "event_count": self.read, "next": self.next, **moves_document(row)}
 
 
 def _print_sum(workflow_id: str, asked: _Steps, found: Row | None, out: Console) -> None:

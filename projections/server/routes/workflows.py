@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
+from itertools import chain
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -14,6 +15,7 @@ from starlette.responses import Response
 from ledger.errors import CostledgerError, InvalidInput, UnknownWorkflow
 from ledger.events import timestamps
 from ledger.events.annotations import finding_accepted
+from ledger.events.typed_line import typed
 from projections.applications.suspects import suspects_of_copies
 from projections.documents.audit import AuditDocument, audit_entry_document
 from projections.documents.changes import ResyncDocument, resync_document
@@ -23,7 +25,7 @@ from projections.documents.rows import RowDocument, WorkflowsDocument
 from projections.documents.steps import EventsDocument, StepsDocument, event_document, moves_document, step_document
 from projections.documents.totals import totals_document
 from projections.folding.explain import cost_after, steps
-from projections.folding.fold import fold, initial
+from projections.folding.fold import fold_lines, initial
 from projections.folding.tools import tool_called
 from projections.history import query as pages
 from projections.history.suspects import AHEAD, IDLE, Suspect, suspects
@@ -211,8 +213,8 @@ def _events(service: Service, adw_id: str, after: int, limit: int) -> Response:
         if found.full:
             following = found.last_seq
             break
-        fold(state, line)
-        before, cost = cost, cost_after(state, line, cost)
+        one = typed(line)
+        before, cost = cost, cost_after(fold_lines(state, (one,)), one, cost)
         if line["seq"] > after:
             entry = event_document(line, before, cost)
             found.add(line["seq"], entry)
@@ -239,14 +241,16 @@ async def explain(
 
 
 def _explained(service: Service, adw_id: str, after: int, limit: int) -> Response:
-    lines, found, following = service.lines(adw_id), Entries(limit), None
-    for step in steps(lines, after=after):
+    lines, found, following, read = service.lines(adw_id), Entries(limit), None, 0
+    for step in steps(chain.from_iterable(lines.typed_chunks()), after=after):
         if found.full:
-            following = found.last_seq
+            following, read = found.last_seq, step.seq
             break
         found.add(step.seq, step_document(step))
     moved = moves_document(service.history.row(adw_id))
-    return answer({"adw_id": adw_id, "steps": found.json, "event_count": lines.head.seq, "next": following, **moved})
+    return answer(
+        {"adw_id": adw_id, "steps": found.json, "event_count": read or lines.head.seq, "next": following, **moved}
+    )
 
 
 @router.get(
