@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 _WRITE_BYTES_MAX: Final = 8 * 1024 * 1024
 """One `write` of whole lines; larger batches take several."""
+_COPY: Final = "copy"
+"""What a reader does that lifts a fence."""
 
 
 class Journal:
@@ -40,7 +42,7 @@ class Journal:
 
     Args:
         origin: called when the ledger gets its first line.
-        prepare: called before the file is opened; makes its folder.
+        prepare: called before a file is opened to append; makes its folder.
     """
 
     def __init__(
@@ -116,7 +118,7 @@ class Journal:
         if self._pid != os.getpid():
             self._forget()
         with self._lock:
-            file, _ = self._locked("copy", lambda _: None)
+            file, _ = self._locked(_COPY, lambda _: None)
         if file.stuck:
             file.let_go()
 
@@ -126,7 +128,7 @@ class Journal:
         """Lock the file that the path names, work on it, and unlock it; when it is fenced, copy it first."""
         try:
             while True:
-                file = self._file or self._opened()
+                file = self._file or self._opened(reads=doing == _COPY)
                 self._files.lock(file)
                 try:
                     if self._is_valid(file):
@@ -164,8 +166,9 @@ class Journal:
                 draft.written = True
         return composed.receipts
 
-    def _opened(self) -> OpenFile:
-        self._prepare()
+    def _opened(self, *, reads: bool) -> OpenFile:
+        if not reads:  # a reader makes no folder
+            self._prepare()
         self._file = self._files.open_append(self.path)
         self._tail = None
         self._directory_synced = False  # its creator may have died before it synced the folder

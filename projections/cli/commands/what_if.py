@@ -65,9 +65,9 @@ def what_if_command(
     Nothing is appended. Prices are those of each day; tiers above a context limit and fees for each call are left out.
     """
     zone, book = zone_named("--timezone", timezone), prices()
-    other = other_prices(book, model=model, mapped=mapped, given=given, uncached=uncached)
     first, last = quarters(*day_range(since, until, zone), zone)
     query = SpendQuery(where=parsed_where("--where", where), first=first, last=last)
+    other = other_prices(book, model=model, mapped=mapped, given=given, uncached=uncached)
     with opened(imports=True) as session:
         made = what_if(session.history, query, zone, other, book, rules=tag_rules())
         if as_json:

@@ -297,4 +297,4 @@ def check(value: Any, where: Any, name: str = "") -> None:
 def test_documents_need_neither_fastapi_nor_pydantic() -> None:
     modules = [path.stem for path in (PROJECT / "projections" / "documents").glob("[a-z]*.py")]
     loaded = loaded_by("\n".join(f"import projections.documents.{name}" for name in modules))
-    assert others(loaded) <= {"orjson", "typing_extensions"}
+    assert others(loaded) <= {"msgspec", "orjson", "typing_extensions"}
