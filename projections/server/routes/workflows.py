@@ -53,6 +53,7 @@ _Project = Annotated[
     str | None,
     Query(description="this one, by its path or the last parts of that", examples=["shop"], max_length=500),
 ]
+_Sort = Literal["last_activity", "updated_at", "start_time", "cost", "tokens", "duration", "issue_number", "adw_id"]
 _Tool = Annotated[
     str | None,
     Query(description="with readings of this tool's logs, by its name or KIND", examples=["codex"], max_length=100),
@@ -76,10 +77,7 @@ def workflow_history(
     since: Annotated[str | None, Query(description="last activity at or after; ISO 8601 with a zone")] = None,
     until: Annotated[str | None, Query(description="last activity before")] = None,
     text: Annotated[str | None, Query(description="in id, template, model or error message", max_length=200)] = None,
-    sort: Annotated[
-        Literal["last_activity", "updated_at", "start_time", "cost", "tokens", "duration", "issue_number", "adw_id"],
-        Query(),
-    ] = "last_activity",
+    sort: _Sort = "last_activity",
     order: Annotated[Literal["asc", "desc"], Query()] = "desc",
     limit: Annotated[int, Query(ge=1, le=pages.LIMIT_MAX)] = 50,
     offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
@@ -104,8 +102,7 @@ def workflow_history(
     found = service.history.page(query)
     copies = compared_with(service.application, found.rows)
     rows = [service.row_document(row, copies.get(row.adw_id)) for row in found.rows]
-    totals = totals_document(found.totals)
-    return answer({"workflows": rows, "total_count": found.totals.count, "analytics": totals})
+    return answer({"workflows": rows, "total_count": found.totals.count, "analytics": totals_document(found.totals)})
 
 
 @router.post(
