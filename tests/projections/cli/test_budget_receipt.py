@@ -100,4 +100,4 @@ def test_check_alone_lists_only_what_has_a_budget(run: Run) -> None:
     assert run("check").out.startswith("there is no budget of a period, and no running workflow has one; ")
     run("start", "w", "--budget-usd", "5")
     assert run("check").out == "w: an unknown amount spent, at most $5.0000 left of $5.0000\n"
-    assert [one["adw_id"] for one in run("check", "--json").json] == ["w"]
+    assert [one["adw_id"] for one in run("check", "--json").json["workflows"]] == ["w"]
