@@ -45,10 +45,10 @@ Rows and spend lie in `history.db` of the data directory, a SQLite database. Rea
 sqlite3 -readonly ~/.local/share/costledger/history.db
 ```
 
-All of it can be made again from the ledgers (`costledger rebuild`), but for `cost_audit_log`. Do not write to it; to correct a
-figure use [`costledger correct`](operations.md). Sum `cost_nanousd`, which is exact; `actual_cost_total` is for people.
-The columns of `workflow_history` and `costledger_spend` are kept: a version may add some. In PostgreSQL they have the same
-names ([PostgreSQL](postgres.md)).
+All of it can be made again from the ledgers (`costledger rebuild`), but for `cost_audit_log`. Do not write to it; to
+correct a figure use [`costledger correct`](operations.md). Sum `cost_nanousd`, which is exact; `actual_cost_total` is for
+people. The columns of `workflow_history` and `costledger_spend` are kept: a version may add some. In PostgreSQL they have
+the same names ([PostgreSQL](postgres.md)).
 
 ## Questions
 """
