@@ -46,9 +46,9 @@ sqlite3 -readonly ~/.local/share/costledger/history.db
 ```
 
 All of it can be made again from the ledgers (`costledger rebuild`), but for `cost_audit_log`. Do not write to it; to
-correct a figure use [`costledger correct`](operations.md). Sum `cost_nanousd`, which is exact; `actual_cost_total` is for
-people. The columns of `workflow_history` and `costledger_spend` are kept: a version may add some. In PostgreSQL they have
-the same names ([PostgreSQL](postgres.md)).
+correct a figure use [`costledger correct`](operations.md). Sum `cost_nanousd`, which is exact; `actual_cost_total` is
+for people. The columns of `workflow_history` and `costledger_spend` are kept: a version may add some. In PostgreSQL
+they have the same names ([PostgreSQL](postgres.md)).
 
 ## Questions
 """

@@ -33,6 +33,11 @@ MAY_BE_FIRST = {"start", "observe", "charge"}
 """Commands whose event may be the first of its workflow: to them what can be an id is a whole one."""
 NEEDED = {"observe": ["--cost-usd", "1"], "charge": ["--cost-usd", "1"], "reprice": ["--reason", "r"]}
 NEEDED |= {"correct": ["--cost-usd", "1", "--reason", "r"], "stale": ["--reason", "r"]}
+NEEDED |= {
+    "tag": ["team=x"],
+    "move": ["--to", "0199bbbb-4"],
+    "remove": ["--purge"],
+}  # without --yes it only says what it would do
 """What commands need in addition to an id."""
 NAMES_A_NEW_ONE = {"import"}
 """`import --workflow-id` names the workflow that the input becomes."""
