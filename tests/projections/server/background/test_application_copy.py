@@ -143,6 +143,10 @@ def test_the_five_cases_and_the_curl_lines_of_the_story(
     assert "Traceback" not in output
 
 
+ASKED = {"/api/compare": {"a": "2026-10", "b": "2026-11"}, "/api/what-if": {"no_cache": "true"}}
+"""What routes must be asked with."""
+
+
 def test_every_route_answers_and_names_both_figures(story: Story, serve: Serve) -> None:
     story.agent("plan", 2.37)
     server = serve(story.data, "--history", story.application.spelling)
@@ -154,7 +158,7 @@ def test_every_route_answers_and_names_both_figures(story: Story, serve: Serve) 
     assert len(asked) > 12
     for path in (*asked, "/"):
         if path != "/api/stream":
-            assert server.client.get(path).status_code == 200, path
+            assert server.client.get(path, params=ASKED.get(path)).status_code == 200, path
     locked = "history of the application: another program keeps it locked"
     eventually(lambda: locked in str(answered(server, "/api/health")["application"]["error"]), lambda: "no error")
     story.application.execute("COMMIT")
