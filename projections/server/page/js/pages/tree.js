@@ -215,5 +215,5 @@ function icicle(root, choose) {
     }
   };
   place(root, 0, 0, null);
-  return h("div", { class: "chart" }, svg);
+  return h("div", { class: "areas" }, svg);
 }
