@@ -2,7 +2,7 @@
 
 `removed/` of the data directory has a tombstone for each: the number of its events, its bytes and its last hash, and
 digests of its id and of the ids of its sessions and messages, by which an import knows them again. The ledger of one
-that was not erased is beside it.
+that was not erased is next to it.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def _read(path: Path) -> Tombstone:
 
 
 def _beside(ledger: Path) -> Iterator[Path]:
-    """Yield the files that failures left beside a ledger: tails, markers and damaged copies."""
+    """Yield the files that failures left next to a ledger: tails, markers and damaged copies."""
     with contextlib.suppress(FileNotFoundError):
         yield from (path for path in ledger.parent.iterdir() if path.name.startswith(f"{ledger.name}."))
 

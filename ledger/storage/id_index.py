@@ -5,7 +5,7 @@ It has the CRC-32 of the id of each line, sorted within parts of the ledger: fou
 
 The index of a large ledger is stored next to it, in `<ledger>.ids`, for the next process. It only saves time: it is not
 synced, may be deleted, and is used only when its checksum is correct and the ledger has the line that it ends with; the
-hash of that line stands for all bytes before it.
+hash of that line covers all bytes before it.
 """
 
 from __future__ import annotations

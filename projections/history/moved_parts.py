@@ -1,6 +1,6 @@
 """The workflows that moves connect: what each ledger comes to by itself, and the rows that follow from all of them.
 
-A history stores the part of every ledger that a move names, beside the rows. When one of them is written, the rows of
+A history stores the part of every ledger that a move names, next to the rows. When one of them is written, the rows of
 all that are connected with it are made again, in the same transaction.
 """
 

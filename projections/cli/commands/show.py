@@ -120,7 +120,7 @@ def _until(lines: RowLines, as_of: str) -> Iterator[Line]:
 
 
 def _print_names(found: Row, title: str | None) -> None:
-    """Print what tells a workflow from others, each where it is known."""
+    """Print what distinguishes a workflow from others, each where it is known."""
     tags = tags_of({name: getattr(found, name) for name in TAGGED_BY}, tag_rules())
     named = (("title", title), ("project", found.project), ("branch", found.branch), ("tool", found.tool))
     for name, value in (*named, ("tags", ", ".join(f"{key}={tags[key]}" for key in sorted(tags)))):

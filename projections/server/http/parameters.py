@@ -16,7 +16,10 @@ from ledger.errors import shown
 from ledger.events.workflow_ids import WORKFLOW_ID_PATTERN, check_workflow_id
 from projections.server.http.problems import Refusal
 
-__all__ = ["AdwId", "AdwIdAsked", "only_known"]
+__all__ = ["NAMES_MAX", "AdwId", "AdwIdAsked", "Conditions", "Since", "Until", "Zone", "only_known"]
+
+NAMES_MAX: Final = 20
+"""Names or conditions of one question."""
 
 _SPELLING: Final[dict[str, Any]] = {"pattern": f"^{WORKFLOW_ID_PATTERN}$"}
 
@@ -28,6 +31,23 @@ AdwId = Annotated[
 """A workflow that a path names: 422 when that cannot be an id, and 404 when there is no such workflow."""
 
 AdwIdAsked = Annotated[str, AfterValidator(check_workflow_id), Query(json_schema_extra=_SPELLING)]
+
+Conditions = Annotated[
+    list[str] | None,
+    Query(
+        description="only of this: a name as in `by`, `=` and a value; with `*` or `?` a glob, without a value "
+        "what has none; several of one name are alternatives",
+        examples=["project=shop"],
+        max_length=NAMES_MAX,
+    ),
+]
+"""What spend is filtered by."""
+
+Since = Annotated[str | None, Query(description="the first day", examples=["2026-11-01"], max_length=32)]
+Until = Annotated[str | None, Query(description="the last day", examples=["2026-11-30"], max_length=32)]
+Zone = Annotated[
+    str, Query(description="whose days: an IANA name, or `local` of the server", examples=["Europe/Berlin"])
+]
 
 
 async def only_known(request: Request) -> None:

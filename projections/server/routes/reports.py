@@ -26,30 +26,19 @@ from projections.reports.timezones import day_named, days_named, zone_named
 from projections.reports.what_if import other_prices, what_if
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import answer
+from projections.server.http.parameters import NAMES_MAX, Conditions, Since, Until, Zone
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api", tags=["spend"])
 
-_NAMES_MAX: Final = 20
 _LINES_MAX: Final = 20_000
 
-Where = Annotated[
-    list[str] | None,
-    Query(
-        description="only of this: the name of a dimension or of a tag, `=` and a value, as in `/api/spend`",
-        examples=["project=shop"],
-        max_length=_NAMES_MAX,
-    ),
-]
 By = Annotated[
     list[str] | None,
-    Query(description=f"one or more of {', '.join(DIMENSIONS)}, or the key of a tag", max_length=_NAMES_MAX),
+    Query(description=f"one or more of {', '.join(DIMENSIONS)}, or the key of a tag", max_length=NAMES_MAX),
 ]
 Limit = Annotated[int, Query(ge=1, le=_LINES_MAX, description="so many lines")]
-Zone = Annotated[
-    str, Query(description="whose days: an IANA name, or `local` of the server", examples=["Europe/Berlin"])
-]
 
 
 @router.get(
@@ -58,7 +47,7 @@ Zone = Annotated[
     response_model=ForecastDocument,
     summary="The burn rate of what runs, and what this month comes to",
 )
-def get_forecast(request: Request, where: Where = None, timezone: Zone = "UTC") -> Response:
+def get_forecast(request: Request, where: Conditions = None, timezone: Zone = "UTC") -> Response:
     """The burn rate is that of the last hour, or since a workflow's start. The projection goes on with the mean of
     the four weeks before today, weekdays and weekends apart, and has a range.
     """
@@ -83,9 +72,9 @@ def get_forecast(request: Request, where: Where = None, timezone: Zone = "UTC") 
 def get_stats(
     request: Request,
     by: By = None,
-    where: Where = None,
-    since: Annotated[str | None, Query(description="the first day", examples=["2026-11-01"], max_length=32)] = None,
-    until: Annotated[str | None, Query(description="the last day", examples=["2026-11-30"], max_length=32)] = None,
+    where: Conditions = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = _LINES_MAX,
     timezone: Zone = "UTC",
 ) -> Response:
@@ -120,7 +109,7 @@ def get_compare(
         Query(description="another one of the same sort, such as template=sdlc", examples=["2026-11"], max_length=500),
     ],
     by: By = None,
-    where: Where = None,
+    where: Conditions = None,
     limit: Limit = _LINES_MAX,
     timezone: Zone = "UTC",
 ) -> Response:
@@ -152,7 +141,7 @@ def get_blocks(
     window: Annotated[Window, Query(description="five hours, or seven days")] = "5h",
     recent: Annotated[bool, Query(description="only those of the last 3 days")] = False,
     active: Annotated[bool, Query(description="only the one of now")] = False,
-    where: Where = None,
+    where: Conditions = None,
     timezone: Zone = "UTC",
 ) -> Response:
     """A window begins with the full hour (UTC) of the first activity after the one before. Activity is known by the
@@ -178,16 +167,16 @@ def get_what_if(
         str | None, Query(description="price all usage as this model's", examples=["claude-haiku-4-5"], max_length=200)
     ] = None,
     map: Annotated[
-        list[str] | None, Query(description="MODEL=OTHER: price a model, or glob, as another", max_length=_NAMES_MAX)
+        list[str] | None, Query(description="MODEL=OTHER: price a model, or glob, as another", max_length=NAMES_MAX)
     ] = None,
     price: Annotated[
         list[str] | None,
-        Query(description="MODEL=IN,OUT[,READ[,WRITE]] in USD per million tokens", max_length=_NAMES_MAX),
+        Query(description="MODEL=IN,OUT[,READ[,WRITE]] in USD per million tokens", max_length=NAMES_MAX),
     ] = None,
     no_cache: Annotated[bool, Query(description="price cached tokens as plain input, and nothing else")] = False,
-    where: Where = None,
-    since: Annotated[str | None, Query(description="the first day", examples=["2026-11-01"], max_length=32)] = None,
-    until: Annotated[str | None, Query(description="the last day", examples=["2026-11-30"], max_length=32)] = None,
+    where: Conditions = None,
+    since: Since = None,
+    until: Until = None,
     timezone: Zone = "UTC",
 ) -> Response:
     """Nothing is appended. Prices are those of each day; tiers above a context limit and fees for each call are left

@@ -19,6 +19,7 @@ from projections.reports.spend_report import SESSIONS, SpendQuery, sessions_by_a
 from projections.reports.timezones import day_named, zone_named
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import answer
+from projections.server.http.parameters import NAMES_MAX, Conditions, Since, Until, Zone
 
 __all__ = ["router"]
 
@@ -26,9 +27,6 @@ router = APIRouter(prefix="/api", tags=["spend"])
 
 _LINES_MAX: Final = 20_000
 """Of one answer, some megabytes; a page that asked for more asked by mistake."""
-
-_NAMES_MAX: Final = 20
-_ZONE_EXAMPLE: Final = "Europe/Berlin"
 
 
 _Per = Annotated[
@@ -43,23 +41,11 @@ _By = Annotated[
     Query(
         description=f"split each period by these: {', '.join(DIMENSIONS)}, or the key of a tag",
         examples=["model"],
-        max_length=_NAMES_MAX,
-    ),
-]
-_Conditions = Annotated[
-    list[str] | None,
-    Query(
-        description="only of this: a name as in `by`, `=` and a value; with `*` or `?` a glob, without a value "
-        "what has none; several of one name are alternatives",
-        examples=["project=shop"],
-        max_length=_NAMES_MAX,
+        max_length=NAMES_MAX,
     ),
 ]
 _Limit = Annotated[
     int | None, Query(ge=1, le=_LINES_MAX, description="so many lines; `others` is what the rest comes to")
-]
-_Zone = Annotated[
-    str, Query(description="whose days: an IANA name, or `local` of the server", examples=[_ZONE_EXAMPLE])
 ]
 
 
@@ -73,12 +59,12 @@ def spend(
     request: Request,
     period: _Per = "day",
     by: _By = None,
-    where: _Conditions = None,
-    since: Annotated[str | None, Query(description="the first day", examples=["2026-11-01"], max_length=32)] = None,
-    until: Annotated[str | None, Query(description="the last day", examples=["2026-11-30"], max_length=32)] = None,
+    where: Conditions = None,
+    since: Since = None,
+    until: Until = None,
     limit: _Limit = None,
     breakdown: Annotated[bool, Query(description="each line by model, too")] = False,
-    timezone: _Zone = "UTC",
+    timezone: Zone = "UTC",
 ) -> Response:
     """Changes of cost at the moment they were observed, so a later correction shows on its own day; every
     grouping of the same days has the same sum. What a running row shows above its ledger is not spent.

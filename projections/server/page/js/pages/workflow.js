@@ -120,7 +120,7 @@ const BASIS = {
 };
 const isHeld = (row) => Boolean(row.cost_breakdown.by_agent?.["(held)"]);
 const basis = (row) =>
-  isHeld(row) ? "held: somebody set more than the ledger adds up to" : (BASIS[row.cost_basis] ?? "no reading yet");
+  isHeld(row) ? "held: more is stored than the ledger adds up to" : (BASIS[row.cost_basis] ?? "no reading yet");
 
 /** What needs attention in the breakdown, or was accepted. */
 function notes(row) {
