@@ -35,8 +35,8 @@ AdwIdAsked = Annotated[str, AfterValidator(check_workflow_id), Query(json_schema
 Conditions = Annotated[
     list[str] | None,
     Query(
-        description="only of this: a name as in `by` of `/api/spend`, `=` and a value; with `*` or `?` a glob, without a "
-        "value what has none; several of one name are alternatives",
+        description="only of this: a name as in `by` of `/api/spend`, `=` and a value; with `*` or `?` a glob, without "
+        "a value what has none; several of one name are alternatives",
         examples=["project=shop"],
         max_length=NAMES_MAX,
     ),
