@@ -125,6 +125,8 @@ def misplaced(data: Path, *, every: bool = False) -> MisplacedOrigin | None:
             raise  # the cause is not that file
         unreadable = error
     named = named_origins(data, None if every else _INSPECTED) if every or found is None else set()
+    if found is None and unreadable is None and named:
+        found = origin_of(data)  # a first append may have made it since, before its ledger
     if unreadable is not None:
         step = only_one if len(named) == 1 else "restore that file from a backup"
         return MisplacedOrigin(data, f"has no origin that can be read: {unreadable}", step)
