@@ -17,6 +17,7 @@ from ledger.text import counted
 from projections.folding.breakdown import basis_of, summarise
 from projections.folding.fold import RUNNING, State
 from projections.folding.row import Row
+from projections.history.store import HistoryStore
 from projections.reports.periods import Per
 
 __all__ = [
@@ -233,9 +234,13 @@ def near_or_over(rows: Iterable[Row], budgets: Budgets) -> list[tuple[Row, Budge
     return sorted(found, key=lambda one: (one[1].left_nanousd >= 0, -(one[1].percent or 0), one[0].adw_id))
 
 
-def of_running(rows: Iterable[Row], budgets: Budgets) -> list[tuple[Row, BudgetStatus]]:
-    """Return the running workflows that have a budget, in the order of the rows."""
-    both = [(row, budget_status(row, budgets)) for row in rows if row.status == RUNNING]
+def of_running(history: HistoryStore, budgets: Budgets) -> list[tuple[Row, BudgetStatus]]:
+    """Return the running workflows that have a budget, sorted by `adw_id`.
+
+    Raises:
+        HistoryUnavailable: the store cannot be used.
+    """
+    both = [(row, budget_status(row, budgets)) for row in history.rows(RUNNING)]
     return [(row, status) for row, status in both if status is not None]
 
 

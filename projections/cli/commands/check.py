@@ -53,7 +53,7 @@ def check_command(workflow_id: str | None, as_json: bool) -> int:
         return _check_workflow(whole_id(workflow_id), as_json=as_json)
     with opened() as session:
         periods = periods_now(session)
-        found = of_running(session.history.rows(), configured_budgets(config_path()))
+        found = of_running(session.history, configured_budgets(config_path()))
         failed = exit_code(session.problems)
     if as_json:
         print_json(budgets_document(periods, found))

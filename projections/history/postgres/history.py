@@ -105,8 +105,9 @@ class PostgresHistory(HistoryStore):
     def close(self) -> None:
         self._connection.close()
 
-    def rows(self) -> list[Row]:
-        found = self._connection.run(lambda cursor: cursor.execute(f"{self._rows} ORDER BY adw_id").fetchall())
+    def rows(self, status: str | None = None) -> list[Row]:
+        condition, values = ("", ()) if status is None else ("WHERE status = %s", (status,))
+        found = self._connection.run(lambda cursor: cursor.execute(f"{self._rows} {condition}", values).fetchall())
         return sorted(map(row_of, found), key=lambda row: row.adw_id)
 
     def row(self, adw_id: str) -> Row | None:

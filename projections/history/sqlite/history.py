@@ -105,9 +105,10 @@ class SqliteHistory(HistoryStore):
 
     _rows = f"SELECT {', '.join(COLUMNS)} FROM workflow_history"
 
-    def rows(self) -> list[Row]:
+    def rows(self, status: str | None = None) -> list[Row]:
+        condition, values = ("", ()) if status is None else ("WHERE status = ?", (status,))
         with self._connection.errors():
-            found = [Row(*values) for values in self._db.execute(self._rows)]
+            found = [Row(*values) for values in self._db.execute(f"{self._rows} {condition}", values)]
         return sorted(found, key=lambda row: row.adw_id)
 
     def row(self, adw_id: str) -> Row | None:

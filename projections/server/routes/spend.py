@@ -100,4 +100,4 @@ def budgets(request: Request) -> Response:
     service = service_of(request)
     configured, day = service.config.budgets, datetime.now().astimezone().date()
     periods = period_budgets(service.history, configured, day, None, rules=service.tag_rules)
-    return answer(budgets_document(periods, of_running(service.history.rows(), configured)))
+    return answer(budgets_document(periods, of_running(service.history, configured)))

@@ -349,6 +349,10 @@ def test_rows_that_may_need_attention_are_found_without_the_others(bench: Bench)
         assert found == [bench.history.row(row.adw_id) for row in found]
         assert bench.history.suspect_rows(2, idle_before=idle_before) == found[:2]
         assert bench.history.suspect_rows(2, idle_before=idle_before, offset=1) == found[1:3]
+    every = bench.history.rows()
+    assert {row.status for row in every} == {"running", "completed"}
+    for status in ("running", "completed", "failed"):
+        assert bench.history.rows(status) == [row for row in every if row.status == status]
 
 
 def test_rows_recorded_after_a_moment_are_found_without_the_others(bench: Bench) -> None:
