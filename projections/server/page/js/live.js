@@ -1,12 +1,19 @@
-// Rows as they change: one event stream for the whole page, closed while the page is hidden.
+// Rows as they change: one event stream for all windows of this browser, and none for those that are hidden.
 
 /** How long a page waits for the stream before it loads without. */
 const PATIENCE_MS = 1000;
+
+/** What the windows of this page share: the lock of the one that holds the stream, and its channel to the others. */
+const SHARED = `costledger ${new URL(".", document.baseURI).pathname}`;
 
 /**
  * Events: `row` (detail: a row), `removed` (detail: its adw_id), `again` (the stream starts again, and changes may
  * have been missed before: load again), `state` (detail: "live", "waiting", "paused" or "ended"),
  * `refused` (the server gives no stream).
+ *
+ * A browser keeps six connections to an address, and a stream is one of them. So one window holds it and tells the
+ * others; when it is closed or hidden, the browser passes the lock to the next. Without locks (a page that came over
+ * plain HTTP from another machine) each window has its own.
  */
 class Live extends EventTarget {
   #source = null;
@@ -14,13 +21,16 @@ class Live extends EventTarget {
   #wait_ms = 1000;
   #started = null;
   #heard = null;
+  #state = null;
+  #channel = null;
+  #leaving = null;
 
   constructor() {
     super();
     document.addEventListener("visibilitychange", () => {
       if (this.#started === null) return;
       if (document.hidden) this.#pause();
-      else this.#open();
+      else this.#join();
     });
   }
 
@@ -37,52 +47,97 @@ class Live extends EventTarget {
         resolve();
       };
       if (document.hidden) this.#pause();
-      else this.#open();
+      else this.#join();
     }));
   }
 
   /** Nothing more is heard until it begins again. */
   end() {
-    this.#close();
-    this.#dispatch("state", "ended");
-    this.#heard?.();
+    this.#leave();
+    this.#become("ended");
     this.#started = null;
   }
 
-  /** A viewer in the background costs the server nothing; browsers also allow few connections per address. */
+  /** A viewer in the background costs the server nothing. */
   #pause() {
-    this.#close();
-    this.#dispatch("state", "paused");
-    this.#heard?.();
+    this.#leave();
+    this.#become("paused");
   }
 
-  #close() {
+  #leave() {
     clearTimeout(this.#retry);
     this.#source?.close();
     this.#source = null;
+    this.#leaving?.abort(); // frees the lock
+    this.#channel?.close();
+    this.#channel = null;
+  }
+
+  /** Hear of changes: by the stream if no other window holds it, otherwise by the window that does. */
+  #join() {
+    this.#leave();
+    if (!navigator.locks) return this.#open();
+    this.#leaving = new AbortController();
+    const { signal } = this.#leaving;
+    this.#channel = new BroadcastChannel(SHARED);
+    this.#channel.addEventListener("message", ({ data }) => this.#told(data));
+    const hold = () =>
+      new Promise((free) => {
+        signal.addEventListener("abort", free);
+        if (signal.aborted) free();
+        else this.#open();
+      });
+    navigator.locks.request(SHARED, { signal }, hold).catch(() => {}); // left before it was its turn
+    this.#channel.postMessage({ name: "joined" });
+  }
+
+  /** What another window says. One that joins is told the state by the window that holds the stream. */
+  #told({ name, detail }) {
+    if (name === "joined") this.#source && this.#tell("present", this.#state);
+    else if (name !== "present") this.#hear(name, detail);
+    else if (detail !== this.#state) detail === "live" ? this.#hear("opened") : this.#become(detail);
+  }
+
+  #tell(name, detail) {
+    this.#channel?.postMessage({ name, detail });
   }
 
   #open() {
-    this.#close();
+    clearTimeout(this.#retry);
     const source = (this.#source = new EventSource("api/stream"));
+    const hear = (name, detail) => {
+      this.#tell(name, detail);
+      this.#hear(name, detail);
+    };
     source.addEventListener("open", () => {
       this.#wait_ms = 1000;
-      this.#dispatch("state", "live");
-      if (this.#heard) this.#heard();
-      else this.#dispatch("again");
+      hear("opened");
     });
-    source.addEventListener("reset", () => this.#dispatch("again"));
-    source.addEventListener("row", (event) => this.#dispatch("row", JSON.parse(event.data)));
-    source.addEventListener("removed", (event) => this.#dispatch("removed", JSON.parse(event.data).adw_id));
+    source.addEventListener("reset", () => hear("again"));
+    source.addEventListener("row", (event) => hear("row", JSON.parse(event.data)));
+    source.addEventListener("removed", (event) => hear("removed", JSON.parse(event.data).adw_id));
     source.addEventListener("error", () => {
-      this.#dispatch("state", "waiting");
-      this.#heard?.();
+      hear("state", "waiting");
       // A broken connection the browser takes up again; after a refusal it gives up, and this does not.
       if (source.readyState !== EventSource.CLOSED) return;
-      this.#dispatch("refused");
+      this.#hear("refused");
       this.#retry = setTimeout(() => this.#open(), this.#wait_ms);
       this.#wait_ms = Math.min(30_000, this.#wait_ms * 2);
     });
+  }
+
+  #hear(name, detail) {
+    if (name === "state") return this.#become(detail);
+    if (name !== "opened") return this.#dispatch(name, detail);
+    const missed = !this.#heard; // what is loaded from now on misses nothing; what was loaded before may have
+    this.#become("live");
+    if (missed) this.#dispatch("again");
+  }
+
+  #become(state) {
+    this.#state = state;
+    this.#dispatch("state", state);
+    this.#heard?.();
   }
 
   #dispatch(name, detail) {
