@@ -19,6 +19,8 @@ class BranchDocument(TypedDict):
     model: Annotated[str | None, About("null: calls that only a session's total shows")]
     cost_usd: Usd
     total_tokens: int
+    unpriced_events: Annotated[int, About("meters whose tokens have no price")]
+    at_least: Annotated[bool, About("more was spent: some usage has no price or is incomplete")]
     readings: int
     first_at: Annotated[Moment | None, About("of its readings; null when it has none of its own")]
     last_at: Moment | None
@@ -78,6 +80,8 @@ def _branch(one: Branch) -> BranchDocument:
         "model": model,
         "cost_usd": usd(one.cost_nanousd) or "0.00",
         "total_tokens": one.total_tokens,
+        "unpriced_events": one.unpriced_events,
+        "at_least": one.at_least,
         "readings": one.readings,
         "first_at": one.first_at,
         "last_at": one.last_at,

@@ -48,6 +48,9 @@ class StepDocument(TypedDict):
     observed_at: Moment | None
     type: str
     meter: str
+    agent: Annotated[str | None, About("of the reading; null where it names none, as in the next two")]
+    session_id: str | None
+    model: str | None
     from_cost_usd: Annotated[Usd | None, About("null before the first figure")]
     to_cost_usd: Annotated[Usd | None, About("likewise; an acceptance and a move have the same cost twice")]
     why: str
@@ -84,6 +87,9 @@ def step_document(step: Step) -> StepDocument:
         "observed_at": step.observed_at,
         "type": step.type,
         "meter": step.meter,
+        "agent": step.agent,
+        "session_id": step.session_id,
+        "model": step.model,
         "from_cost_usd": usd(step.from_nanousd),
         "to_cost_usd": usd(step.to_nanousd),
         "why": step.why,

@@ -15,11 +15,10 @@ from ledger.errors import NOT_OURS, OddLine
 from ledger.events import money
 from ledger.events.event import COST_OBSERVED, END_TYPES, FORMAT_VERSION, LIFECYCLE_TYPES, Line
 from ledger.events.fields import USAGE_FIELDS
-from projections.folding.spend import AMOUNTS, Key, Spend
+from projections.folding.spend import AMOUNTS, Key, Spend, amounts_of
 
 __all__ = ["Branch", "CostTree", "MessageCost", "RunSpan", "cost_tree"]
 
-_COST: Final = AMOUNTS.index("cost_nanousd")
 _TOKENS: Final = [AMOUNTS.index(name) for name in USAGE_FIELDS if name.endswith("_tokens") and "1h" not in name]
 
 
@@ -28,12 +27,16 @@ class Branch:
     """What was spent under one agent, session and model; None where no event names one.
 
     Attributes:
+        unpriced_events: meters whose usage has no price.
+        at_least: some usage has no price or is incomplete, so the cost is a lower bound.
         first_at, last_at: of its readings; None when it has none of its own.
     """
 
     key: Key
     cost_nanousd: int = 0
     total_tokens: int = 0
+    unpriced_events: int = 0
+    at_least: bool = False
     readings: int = 0
     first_at: str | None = None
     last_at: str | None = None
@@ -105,12 +108,16 @@ def cost_tree(lines: Iterable[Line], spent: Iterable[Spend], *, messages_max: in
             raise OddLine(line) from None
     for one in spent:
         branch = branches.setdefault(key := (one.agent, one.session_id, one.model), Branch(key))
-        amounts = one[-len(AMOUNTS) :]
-        branch.cost_nanousd += int(amounts[_COST] or 0)
-        branch.total_tokens += sum(int(amounts[at] or 0) for at in _TOKENS)
+        amounts = amounts_of(one)
+        branch.cost_nanousd += one.cost_nanousd
+        branch.total_tokens += sum(amounts[at] for at in _TOKENS)
+        branch.unpriced_events += one.unpriced_events
+        branch.at_least = branch.at_least or one.partial > 0
+    for branch in branches.values():
+        branch.at_least = branch.at_least or branch.unpriced_events > 0
     dearest = nlargest(messages_max, messages.values(), key=lambda one: (one.cost_nanousd or 0, -one.seq))
     return CostTree(
-        [one for one in branches.values() if one.readings or one.cost_nanousd or one.total_tokens],
+        [one for one in branches.values() if one.readings or one.cost_nanousd or one.total_tokens or one.at_least],
         sorted(runs.values(), key=lambda one: one.run),
         sorted(dearest, key=lambda one: one.seq),
         len(messages),

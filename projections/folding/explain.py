@@ -23,6 +23,7 @@ class Step(NamedTuple):
 
     Attributes:
         meter: the name of its meter for people, with its sub-agent and its counter; "workflow" for a start or an end.
+        agent, session_id, model: of the reading; None where it names none.
         from_nanousd, to_nanousd: the workflow's cost before and after; None before the first figure, which may be $0.
         file, line: the position in its source; None without one.
     """
@@ -32,6 +33,9 @@ class Step(NamedTuple):
     observed_at: str | None
     type: str
     meter: str
+    agent: str | None
+    session_id: str | None
+    model: str | None
     from_nanousd: int | None
     to_nanousd: int | None
     why: str
@@ -90,12 +94,16 @@ def _step(state: State, line: TypedLine, before: int | None, cost: int | None, e
     """
     source = line.source
     source = source if isinstance(source, dict) else {}
+    agent, session_id, model, _ = _path(line) if line.type == COST_OBSERVED else (None,) * 4
     return Step(
         seq=line.seq,
         recorded_at=line.recorded_at,
         observed_at=line.observed_at,
         type=line.type,
         meter=_meter(line),
+        agent=agent,
+        session_id=session_id,
+        model=model,
         from_nanousd=before,
         to_nanousd=cost,
         why=_why(line, earlier, state),

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from ledger.errors import CostledgerError, InvalidInput, UnknownWorkflow
 from ledger.events import timestamps
 from ledger.events.annotations import finding_accepted
+from ledger.events.event import COST_OBSERVED, Line
 from ledger.events.typed_line import typed
 from projections.applications.suspects import suspects_of_copies
 from projections.documents.audit import AuditDocument, audit_entry_document
@@ -44,6 +45,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/api", tags=["workflows"])
 
 _Limit = Annotated[int, Query(ge=1, le=1_000)]
+_Name = Annotated[str | None, Query(description="only readings of this one; empty: of none")]
 _Read = Depends(needs("read"))
 _APPLICATION: Final = "the application's table"
 _LOOKED_AT_MAX: Final = 10 * pages.LIMIT_MAX
@@ -193,17 +195,22 @@ async def events(
     adw_id: AdwId,
     after: Annotated[int, Query(ge=0, lt=2**62, description="events after this seq")] = 0,
     limit: _Limit = 200,
+    agent: _Name = None,
+    session_id: _Name = None,
+    model: _Name = None,
 ) -> Response:
     """Of a row that projectors fold from many hosts' ledgers, where the server knows their shared engine (`--from`).
 
     Those events' `seq` is their position among the events of all hosts.
     """
     service = service_of(request)
-    async with service.replay_turn(adw_id, events_max=after + limit):
-        return await run_in_threadpool(_events, service, adw_id, after, limit)
+    named = {"agent": agent, "session_id": session_id, "model": model}
+    wanted = {name: value or None for name, value in named.items() if value is not None}
+    async with service.replay_turn(adw_id, events_max=None if wanted else after + limit):
+        return await run_in_threadpool(_events, service, adw_id, after, limit, wanted)
 
 
-def _events(service: Service, adw_id: str, after: int, limit: int) -> Response:
+def _events(service: Service, adw_id: str, after: int, limit: int, wanted: dict[str, str | None]) -> Response:
     state, found, following = initial(adw_id), Entries(limit), None
     cost: int | None = None
     for line in service.lines(adw_id):
@@ -212,10 +219,14 @@ def _events(service: Service, adw_id: str, after: int, limit: int) -> Response:
             break
         one = typed(line)
         before, cost = cost, cost_after(fold_lines(state, (one,)), one, cost)
-        if line["seq"] > after:
+        if line["seq"] > after and (not wanted or _is_reading_of(line, wanted)):
             entry = event_document(line, before, cost)
             found.add(line["seq"], entry)
     return answer({"events": found.json, "next": following})
+
+
+def _is_reading_of(line: Line, wanted: dict[str, str | None]) -> bool:
+    return line["type"] == COST_OBSERVED and all(line.get(name) == value for name, value in wanted.items())
 
 
 @router.get(

@@ -66,6 +66,27 @@ def test_pages_of_any_size_have_every_entry_once(stepped: Server, path: str, nam
     check()
 
 
+def test_events_of_a_branch_are_its_readings_page_by_page(hosted: Host, tmp_path: Path) -> None:
+    ledgers = DirectoryStore(tmp_path / "data")
+    ledgers.append([workflow_started("w")])
+    for usd in range(1, 7):
+        ledgers.append([cost_observed("w", agent="plan", session_id=f"s{usd % 2}", model="opus", cost_usd=usd)])
+    ledgers.append([cost_observed("w", agent="plan", cost_usd=9), cost_observed("w", cost_usd=10)])
+    server = hosted(tmp_path / "data")
+    (whole,) = pages(server, f"{ONE}/events")
+    branches: dict[tuple[str, ...], list[int]] = {
+        ("agent=plan",): [3, 4, 5, 6, 7, 8, 9],
+        ("agent=plan", "session_id=s1", "model=opus"): [3, 5, 7],
+        ("agent=plan", "session_id="): [9],
+        ("agent=",): [10],
+        ("agent=nobody",): [],
+    }
+    for named, seqs in branches.items():
+        asked = dict(name.split("=") for name in named)
+        found = [entry for page in pages(server, f"{ONE}/events", limit=2, **asked) for entry in page["events"]]
+        assert found == [whole["events"][seq - 1] for seq in seqs]
+
+
 @pytest.mark.parametrize(
     "asked", [{}, {"limit": 1}, {"after": 3, "limit": 2}, {"after": 11}, {"after": 99}, {"after": 0, "limit": 7}]
 )

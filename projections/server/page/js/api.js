@@ -98,7 +98,7 @@ export const api = {
   allWorkflows,
   workflow: (id, signal) => get(one(id), {}, signal),
   audit,
-  events: (id, query, signal) => get(`${one(id)}/events`, query, signal),
+  events: (id, names, signal) => get(`${one(id)}/events?${new URLSearchParams(names)}`, {}, signal),
   explain,
   tree: (id, signal) => get(`${one(id)}/tree`, {}, signal),
   resync: (id, force) => ask("POST", "api/workflow-history/resync", { query: { adw_id: id, force } }),

@@ -21,7 +21,7 @@ export function drawn(label, height, draw, { open, drag } = {}) {
   const canvas = h("div", {});
   const figure = h(
     "div",
-    { class: "chart", role: "group", tabindex: "0", "aria-label": `${label}. Arrow keys step through its points${open ? ", Enter opens one" : ""}.` },
+    { class: `chart${open ? " opens" : ""}`, role: "group", tabindex: "0", "aria-label": `${label}. Arrow keys step through its points${open ? ", Enter opens one" : ""}.` },
     canvas,
     tip,
   );
@@ -46,17 +46,17 @@ export function drawn(label, height, draw, { open, drag } = {}) {
   figure.addEventListener("pointermove", (event) => {
     const near = under(event);
     if (near !== at) show(near);
-    if (drag && from >= 0 && near >= 0) across(from, near);
+    if (drag && from >= 0 && near >= 0 && event.pointerType !== "touch") across(from, near);
   });
   figure.addEventListener("pointerdown", (event) => {
-    if (event.button === 0 && event.pointerType !== "touch" && (open || drag)) from = under(event);
+    if (event.button === 0 && (open || drag)) from = under(event);
   });
   figure.addEventListener("pointerup", (event) => {
     const [first, last] = [from, under(event)].sort((a, b) => a - b);
     from = -1;
     if (first < 0) return;
-    if (first < last) drag?.(first, last);
-    else open?.(first);
+    if (first === last) open?.(first);
+    else if (event.pointerType !== "touch") drag?.(first, last); // a finger that moves scrolls
   });
   const across = (one, other) => {
     const [first, last] = [one, other].sort((a, b) => a - b);
@@ -64,10 +64,11 @@ export function drawn(label, height, draw, { open, drag } = {}) {
     const [left, right] = [made.spots[first].x - slot / 2, made.spots[last].x + slot / 2];
     mark.setAttribute("d", `M${left},${inner.top}H${right}V${inner.bottom}H${left}Z`);
   };
-  figure.addEventListener("pointerleave", () => {
-    from = -1;
-    show(-1);
-  });
+  for (const name of ["pointerleave", "pointercancel"])
+    figure.addEventListener(name, () => {
+      from = -1;
+      show(-1);
+    });
   figure.addEventListener("blur", () => show(-1));
   figure.addEventListener("keydown", (event) => {
     const to = {

@@ -131,11 +131,8 @@ export function duration(seconds) {
   return `${count(amount)} ${name}${rest ? ` ${rest} ${next[0]}` : ""}`;
 }
 
-/** For how long an open workflow has been active: from its start to its last activity; null when that is unknown. */
-export const activeSeconds = (row) =>
-  row.status === "running" && row.start_time && row.last_activity
-    ? Math.max(0, (Date.parse(row.last_activity) - Date.parse(row.start_time)) / 1000)
-    : null;
+/** Whether a workflow is at work, and not only open. */
+export const isActive = (row) => row.status === "running" && !row.idle;
 
 /** A moment in this browser's zone, to the second. @param {string | null} moment ISO 8601 */
 export const local = (moment) => (moment ? clock.format(new Date(moment)) : "");

@@ -5,6 +5,7 @@ import { fill, h, loading, problem } from "./dom.js";
 import { ZONE } from "./format.js";
 import { live } from "./live.js";
 import { shortcuts } from "./palette.js";
+import { tick } from "./parts.js";
 import { here } from "./router.js";
 import { health } from "./pages/health.js";
 import { login } from "./pages/login.js";
@@ -144,5 +145,6 @@ addEventListener("hashchange", show);
 document.getElementById("zone").textContent = `Times are in ${ZONE}.`;
 
 shortcuts();
+setInterval(tick, 1000);
 fill(main, loading());
 await show();

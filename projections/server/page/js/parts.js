@@ -1,7 +1,7 @@
 // Parts that several pages show: a status, a cost that changes on the spot, a list of findings, ways to choose.
 
 import { cut, fill, flash, h } from "./dom.js";
-import { brief, count, many, nanousd, noFigure, percent, rowCost, usd, wire } from "./format.js";
+import { brief, count, duration, isActive, local, many, nanousd, noFigure, percent, rowCost, usd, wire } from "./format.js";
 import { workflowLink } from "./router.js";
 
 const SIGNS = { running: "●", idle: "○", completed: "✓", failed: "✕", cancelled: "–" };
@@ -17,6 +17,23 @@ export const status = (name) =>
 
 /** The status of a row: an open workflow without activity is idle. @param {{status: string, idle: boolean}} row */
 export const rowStatus = (row) => status(row.idle ? "idle" : row.status);
+
+const secondsFrom = (moment, to) => Math.max(0, (to - Date.parse(moment)) / 1000);
+
+/** For how long an open workflow has been active: from its start to now, which ticks, or to its last activity. */
+export function activeFor(row) {
+  if (row.status !== "running" || !row.start_time || !row.last_activity) return null;
+  const ticks = isActive(row);
+  const to = ticks ? Date.now() : Date.parse(row.last_activity);
+  const since = { "data-since": ticks && row.start_time, title: `since ${local(row.start_time)}` };
+  return h("span", since, duration(secondsFrom(row.start_time, to)));
+}
+
+/** Every second, what ticks. */
+export function tick() {
+  for (const each of document.querySelectorAll("[data-since]"))
+    each.textContent = duration(secondsFrom(each.dataset.since, Date.now()));
+}
 
 /** A workflow's id, as the way to its page. */
 export const workflowName = (id) => h("a", { href: workflowLink(id), class: "id cut", title: id }, id);
@@ -70,7 +87,7 @@ export const about = (number) => h("span", { title: count(number) }, brief(numbe
 export function renew(cell, content) {
   if (cell.textContent === content.textContent) return;
   fill(cell, content);
-  if (cell.classList.contains("figures")) flash(cell);
+  if (cell.classList.contains("figures") && !content.dataset?.since) flash(cell);
 }
 
 /** An amount; hovering shows its exact figure. @param {string | bigint} amount */

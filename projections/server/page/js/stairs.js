@@ -3,6 +3,7 @@
 import { dollars, drawn, frame } from "./chart.js";
 import { h, s } from "./dom.js";
 import { local, nanousdOrNothing, usd } from "./format.js";
+import { isIn, isWhole } from "./pages/branch.js";
 
 const MINUTE = 60_000,
   DAY = 86_400_000;
@@ -19,20 +20,21 @@ const dayName = new Intl.DateTimeFormat("en-US", { month: "short", day: "numeric
 const two = (number) => String(number).padStart(2, "0");
 
 /**
- * @param {{seq: number, recorded_at: string, observed_at: string | null, type: string, from_cost_usd: string, to_cost_usd: string, why: string}[]} moves
- * @param {{status: string, cost: string, ended: string | null, budget: string | null}} now
+ * @param {object[]} moves steps that moved the cost, as `/explain` answers
+ * @param {{status: string, cost: string, until: number | null, budget: string | null}} now `until`: of the scale of time
  * @param {boolean} byEvent one step after the other, whenever they were
+ * @param {{branch: object, runs: object[], open: (move: object) => void}} shown `branch`: whose steps are marked
  */
-export function staircase(moves, now, byEvent, height = 250) {
+export function staircase(moves, now, byEvent, { branch, runs, open }, height = 250) {
   const moments = moves.map(momentOf);
   const positions = byEvent ? moves.map((_, at) => at) : moments;
   const amounts = moves.map((move) => dollars(nanousdOrNothing(move.to_cost_usd)));
   const settled = now.status !== "running";
-  const end = !byEvent && settled && now.ended ? Math.max(positions.at(-1), Date.parse(now.ended)) : positions.at(-1);
+  const end = byEvent ? positions.at(-1) : Math.max(positions.at(-1), now.until ?? 0);
   const most = Math.max(0.0001, ...amounts);
   const limit = now.budget !== null && dollars(now.budget) <= most * 1.6 ? dollars(now.budget) : null;
   const label = `The cost ${byEvent ? "event by event" : "over time"}, ${moves.length} steps to ${usd(now.cost)}`;
-  return drawn(label, height, (width) => {
+  const draw = (width) => {
     const { inner, y, svg } = frame(width, height, 0, Math.max(most, limit ?? 0));
     const right = inner.right - 14;
     const x = (at) =>
@@ -51,12 +53,31 @@ export function staircase(moves, now, byEvent, height = 250) {
     svg.append(s("path", { class: "area", d: `${path}V${y(0)}H${inner.left}Z` }));
     if (limit !== null) svg.append(...limitLine(limit, inner, y(limit)));
     svg.append(s("path", { class: "stairs", d: path }));
+    if (!byEvent) svg.append(...runs.flatMap((run) => runMark(run, x, positions[0], end, inner)));
+    const mine = isWhole(branch) ? [] : [...moves.keys()].filter((at) => isIn(moves[at], branch));
+    const rise = (at) => `M${x(positions[at]).toFixed(1)},${y(at ? amounts[at - 1] : dollars(nanousdOrNothing(moves[0].from_cost_usd))).toFixed(1)}V${y(amounts[at]).toFixed(1)}`;
+    if (mine.length) svg.append(s("path", { class: "mine", d: mine.map(rise).join("") }));
     if (settled) svg.append(...settlement(now.cost, right, inner));
     if (moves.length <= DOTS)
-      svg.append(...amounts.map((amount, at) => s("circle", { cx: x(positions[at]), cy: y(amount), r: 3 })));
+      svg.append(
+        ...amounts.map((amount, at) =>
+          s("circle", { class: mine.includes(at) ? "mine" : null, cx: x(positions[at]), cy: y(amount), r: 3 }),
+        ),
+      );
     const spots = moves.map((move, at) => ({ x: x(positions[at]), describe: () => description(move) }));
     return { svg, spots, inner };
-  });
+  };
+  return drawn(label, height, draw, { open: (at) => open(moves[at]) });
+}
+
+/** Where a retry began. */
+function runMark({ run, started_at: started }, x, from, to, inner) {
+  const at = Date.parse(started);
+  if (run === 1 || !(from <= at && at <= to)) return [];
+  return [
+    s("line", { class: "settled", x1: x(at), x2: x(at), y1: inner.top, y2: inner.bottom }),
+    s("text", { class: "limit-mark run-mark", x: x(at) + 5, y: inner.top + 12 }, `run ${run}`),
+  ];
 }
 
 const momentOf = (move) => Date.parse(move.observed_at ?? move.recorded_at);
@@ -86,7 +107,7 @@ function description(move) {
   const change = nanousdOrNothing(move.to_cost_usd) - nanousdOrNothing(move.from_cost_usd);
   return [
     h("p", {}, h("strong", {}, usd(move.to_cost_usd)), ` (${change < 0n ? "" : "+"}${usd(change)})`),
-    h("p", { class: "muted" }, local(move.observed_at ?? move.recorded_at), `, event ${move.seq}`),
+    h("p", { class: "muted" }, local(move.observed_at ?? move.recorded_at), `, event ${move.seq}, ${move.meter}`),
     h("p", { class: "muted" }, move.why),
   ];
 }

@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { fill, h, part } from "../dom.js";
-import { count, word } from "../format.js";
+import { count, isActive, word } from "../format.js";
 import { toggle } from "../parts.js";
 import { inOrder, staircase } from "../stairs.js";
 
@@ -21,14 +21,21 @@ let chosenWay = "time";
  * The chart of a workflow's cost, as a part of its page.
  * @param {() => object} rowNow the workflow's row as it is now
  * @param {HTMLElement} ways where the viewer chooses the scale
+ * @param {() => {branch: object, runs: object[], open: (move: object) => void}} shown what is marked, and what a click
+ *   on a step does; `draw` when it has changed
  */
-export const courseOf = (id, rowNow, ways, signal) =>
-  part(async () => {
+export function courseOf(id, rowNow, ways, shown, signal) {
+  let draw = () => {};
+  const loaded = part(async () => {
     const after = Math.max(0, rowNow().event_count - DRAWN);
     const steps = await api.explain(id, after, signal);
     const moves = steps.filter(({ from_cost_usd: from, to_cost_usd: to }) => from !== to); // an acceptance moves nothing
-    return h("div", {}, after > 0 && undrawn(rowNow()), chart(moves, rowNow(), ways));
+    const made = chart(moves, rowNow(), ways, shown);
+    draw = made.draw;
+    return h("div", {}, after > 0 && undrawn(rowNow()), made.element);
   }, signal);
+  return { element: loaded.element, load: loaded.load, draw: () => draw() };
+}
 
 /** Which part of a long ledger is drawn. */
 const undrawn = (row) =>
@@ -39,23 +46,19 @@ const undrawn = (row) =>
   );
 
 /** Over time where the times are in order, otherwise event by event; where both can be, the viewer chooses. */
-function chart(moves, row, ways) {
+function chart(moves, row, ways, shown) {
   ways.replaceChildren();
-  if (!moves.length)
-    return h(
-      "p",
-      { class: "quietly" },
-      row.event_count > DRAWN ? "None of them moved the cost." : "No event has moved the cost yet.",
-    );
+  const nothing = row.event_count > DRAWN ? "None of them moved the cost." : "No event has moved the cost yet.";
+  if (!moves.length) return { element: h("p", { class: "quietly" }, nothing), draw: () => {} };
   const now = {
     status: row.status,
     cost: row.actual_cost_total,
-    ended: row.end_time,
+    until: row.end_time ? Date.parse(row.end_time) : isActive(row) ? Date.now() : null,
     budget: row.budget?.budget_usd ?? null,
   };
   const chart = h("div", {});
   const timed = inOrder(moves);
-  const draw = () => fill(chart, staircase(moves, now, !timed || chosenWay === "event"));
+  const draw = () => fill(chart, staircase(moves, now, !timed || chosenWay === "event", shown()));
   const choose = (way) => {
     chosenWay = way;
     fill(ways, toggle("Scale of the chart", WAYS, way, choose));
@@ -64,5 +67,5 @@ function chart(moves, row, ways) {
   };
   if (timed) fill(ways, toggle("Scale of the chart", WAYS, chosenWay, choose));
   draw();
-  return chart;
+  return { element: chart, draw };
 }

@@ -4,35 +4,44 @@ import { api } from "../api.js";
 import { cut, h, part, table } from "../dom.js";
 import { count, local, nanousdOrNothing } from "../format.js";
 import { amount, change } from "../parts.js";
+import { inWords, isWhole, namesOf } from "./branch.js";
 
 const PAGE = 100;
 const COLUMNS = [
   { name: "Seq", figures: true },
   { name: "When", when: true },
   { name: "Event", wide: true },
-  { name: "Content", figures: true },
+  { name: "Content", figures: true, less: true },
   { name: "Effect", figures: true },
   { name: "Cost then", figures: true },
   { name: "Read from", file: true },
 ];
 const SHOWN_ELSEWHERE = ["v", "seq", "type", "workflow_id", "hash"];
 
-/** The list of a workflow's events. @param {string} id @param {AbortSignal} signal */
-export function events(id, signal) {
+/**
+ * The list of a workflow's events.
+ * @param {() => object} branchNow whose readings are listed
+ * @param {() => void} all lists all events again
+ */
+export function events(id, branchNow, all, signal) {
   let after = 0,
     total = 0;
   const list = part(
     async () => {
-      const found = await api.events(id, { after, limit: PAGE }, signal);
+      const branch = branchNow();
+      const found = await api.events(id, { after, limit: PAGE, ...namesOf(branch) }, signal);
       const last = found.events.at(-1)?.event.seq ?? after;
       const open = new Set([...list.element.querySelectorAll("details[open]")].map((details) => details.dataset.seq));
       return [
-        table({
-          caption: "Events of the ledger",
-          columns: COLUMNS,
-          rows: found.events.map((event) => cells(event, open)),
-        }),
-        (after > 0 || found.next !== null) && pager(found.next, last),
+        !isWhole(branch) && only(branch, all),
+        found.events.length
+          ? table({
+              caption: "Events of the ledger",
+              columns: COLUMNS,
+              rows: found.events.map((event) => cells(event, open)),
+            })
+          : h("p", { class: "quietly" }, "This ledger has no reading of it here; what was moved here is in another one."),
+        (after > 0 || found.next !== null) && pager(found.next, last, isWhole(branch)),
       ];
     },
     signal,
@@ -47,20 +56,25 @@ export function events(id, signal) {
   };
   const step = (id, text, enabled, to) =>
     h("button", { type: "button", id, disabled: !enabled, onclick: turn(to) }, text);
-  function pager(next, last) {
+  function pager(next, last, whole) {
     return h(
       "nav",
       { class: "pager", "aria-label": "Pages of the events" },
       step("events-first", "First", after > 0, 0),
-      step("events-before", "← Earlier", after > 0, Math.max(0, after - PAGE)),
+      whole && step("events-before", "← Earlier", after > 0, Math.max(0, after - PAGE)),
       h("span", {}, `Events ${count(after + 1)} to ${count(last)} of ${count(Math.max(total, last))}`),
       step("events-after", "Later →", next !== null, next),
-      step("events-last", "Last", next !== null, Math.max(0, total - PAGE)),
+      whole && step("events-last", "Last", next !== null, Math.max(0, total - PAGE)),
     );
   }
   return {
     element: list.element,
     load: list.load,
+    /** Go on at the first. */
+    first: () => {
+      after = 0;
+      return list.load();
+    },
     /** Show an event, opened. @param {number} seq */
     show: async (seq) => {
       after = Math.max(0, seq - 1 - PAGE / 2);
@@ -77,6 +91,18 @@ export function events(id, signal) {
     },
   };
 }
+
+/** Whose readings are listed, and the way back to all events. */
+const only = (branch, all) =>
+  h(
+    "p",
+    { class: "chips" },
+    "Only ",
+    h("button", { type: "button", id: "events-all", class: "chip", title: "Show all events", onclick: all }, [
+      inWords(branch),
+      h("span", { "aria-hidden": "true" }, " ✕"),
+    ]),
+  );
 
 function cells({ event, cost_before_usd: before, cost_after_usd: after }, open) {
   const meter = ["agent", "subagent", "model", "session_id", "message_id", "counter"].map((name) => event[name]).filter(Boolean);

@@ -4,11 +4,9 @@ import { api } from "../api.js";
 import { stackedBars } from "../bars.js";
 import { cellsOf, cut, empty, fill, h, line, part, section, table } from "../dom.js";
 import {
-  activeSeconds,
   brief,
   count,
   day,
-  duration,
   local,
   many,
   messages,
@@ -20,7 +18,7 @@ import {
   ZONE,
 } from "../format.js";
 import { calmly, live } from "../live.js";
-import { budget, cost, issue, project, renew, sum, workflowName } from "../parts.js";
+import { activeFor, budget, cost, issue, project, renew, sum, workflowName } from "../parts.js";
 import { go, link } from "../router.js";
 import { findings } from "./attention.js";
 import { budgets, burning, dearest, thisMonth } from "./decisions.js";
@@ -45,7 +43,7 @@ const COLUMNS = [
     optional: (row) => row.workflow_template,
     named: true,
   },
-  { name: "Active for", cell: age, optional: (row) => row.start_time, figures: true },
+  { name: "Active for", cell: activeFor, optional: (row) => row.start_time, figures: true },
   {
     name: "Last activity",
     less: true,
@@ -120,11 +118,6 @@ function atMidnight(load, signal) {
     atMidnight(load, signal);
   }, next - now + 500);
   signal.addEventListener("abort", () => clearTimeout(timer));
-}
-
-function age(row) {
-  const seconds = activeSeconds(row);
-  return seconds === null ? "" : h("span", { title: `since ${local(row.start_time)}` }, duration(seconds));
 }
 
 const begin = () =>

@@ -2,10 +2,11 @@
 
 import { api } from "../api.js";
 import { fill, flash, h, loading, part, section, table } from "../dom.js";
-import { activeSeconds, costBefore, count, duration, local, many, nanousd, rowCost, usd, word } from "../format.js";
+import { costBefore, count, duration, local, many, nanousd, rowCost, usd, word } from "../format.js";
 import { calmly, live } from "../live.js";
-import { amount, budget, change, difference, exactly, lessLoud, rowStatus } from "../parts.js";
+import { activeFor, amount, budget, change, difference, exactly, lessLoud, rowStatus } from "../parts.js";
 import { link } from "../router.js";
+import { branchIn, isIn, isWhole, namesOf } from "./branch.js";
 import { breakdown, tokens } from "./breakdown.js";
 import { courseOf } from "./course.js";
 import { events } from "./events.js";
@@ -14,11 +15,12 @@ import { treeOf } from "./tree.js";
 const AUDIT_SHOWN = 10;
 
 /** @param {HTMLElement} main @param {import("../main.js").View} view */
-export async function workflow(main, { path, signal, scope }) {
+export async function workflow(main, { path, query, signal, scope }) {
   const id = path[1];
+  const shown = { branch: branchIn(query), runs: [], open: openStep };
   const facts = h("div", {}, loading()),
     parts = h("div", { class: "columns" });
-  const list = events(id, signal);
+  const list = events(id, () => shown.branch, () => choose({}), signal);
   let row = null;
   const show = (now) => {
     const before = row && rowCost(row);
@@ -33,10 +35,24 @@ export async function workflow(main, { path, signal, scope }) {
     list.grown(row.event_count);
   };
   const ways = h("div", {});
-  const course = courseOf(id, () => row, ways, signal);
+  const course = courseOf(id, () => row, ways, () => shown, signal);
   const audit = part(async () => auditTable(await api.audit(id, signal)), signal);
-  const tree = treeOf(id, () => row, list.show, signal);
+  const tree = treeOf(id, () => row, shown, { choose, toEvent: list.show, loaded: course.draw }, signal);
   const loadParts = () => Promise.all([course.load(), tree.load(), audit.load(), list.load()]);
+  /** Mark a branch in the tree and in the chart, and list its events alone; Back undoes it. */
+  function choose(branch, focus) {
+    shown.branch = branch;
+    history.pushState(null, "", branchLink(id, branch));
+    tree.draw(focus);
+    course.draw();
+    return list.first();
+  }
+  async function openStep(move) {
+    const { agent, session_id, model } = move;
+    if (!isIn(move, shown.branch) || isWhole(shown.branch))
+      await choose(move.type === "cost_observed" ? { agent, session_id, model } : {});
+    await list.show(move.seq);
+  }
   const again = calmly(async () => {
     const now = await api.workflow(id, signal).catch(() => null);
     if (now && !signal.aborted) show(now);
@@ -75,6 +91,8 @@ export async function workflow(main, { path, signal, scope }) {
   await loadParts();
 }
 
+const branchLink = (id, branch) => `${link(["workflows", id])}${isWhole(branch) ? "" : `?${new URLSearchParams(namesOf(branch))}`}`;
+
 function head(row) {
   const fact = (name, value) =>
     value !== "" && value !== null && h("div", { class: "pair" }, h("dt", {}, name), h("dd", {}, value));
@@ -104,7 +122,7 @@ function head(row) {
       fact("Started", local(row.start_time)),
       fact("Ended", local(row.end_time)),
       fact("Duration", duration(row.duration_seconds)),
-      fact("Active for", duration(activeSeconds(row))),
+      fact("Active for", activeFor(row)),
       fact("Last activity", local(row.last_activity)),
       fact("Events", count(row.event_count)),
       fact("Main model", row.model_used),
