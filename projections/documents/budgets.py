@@ -80,7 +80,7 @@ class BudgetsDocument(TypedDict):
     """The budgets of periods, and of the running workflows that have one."""
 
     periods: list[PeriodBudgetDocument]
-    workflows: list[CheckDocument]
+    workflows: Annotated[list[CheckDocument], About("those that run, then those that ended in the days asked for")]
 
 
 def budget_document(found: BudgetStatus | None) -> BudgetDocument | None:

@@ -1,4 +1,4 @@
-"""The queries of spend sums, in SQL that both databases read."""
+"""The queries of spend sums and rows, in SQL that both databases read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from projections.history.store import OWN, Group, Where
 
-__all__ = ["between_query", "period_of", "sums_query", "values_query"]
+__all__ = ["between_query", "period_of", "rows_asked", "sums_query", "values_query"]
 
 _OF_SPEND = OWN | {"adw_id"}
 
@@ -15,6 +15,13 @@ _OF_SPEND = OWN | {"adw_id"}
 def between_query(table: str) -> str:
     """Return the query of `HistoryStore.spent_between`; each bound is read from the index."""
     return f"SELECT (SELECT min(quarter) FROM {table}), (SELECT max(quarter) FROM {table})"
+
+
+def rows_asked(mark: str, status: str | None, active_since: str | None) -> tuple[str, list[str]]:
+    """Return the condition of `HistoryStore.rows`, and its values."""
+    terms = {f"status = {mark}": status, f"last_activity >= {mark}": active_since}
+    asked = {term: value for term, value in terms.items() if value is not None}
+    return f"WHERE {' AND '.join(asked)}" if asked else "", list(asked.values())
 
 
 def values_query(name: Group) -> str:

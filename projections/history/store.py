@@ -215,8 +215,8 @@ class HistoryStore(Protocol):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def rows(self, status: str | None = None) -> list[Row]:
-        """Return all rows, or those with a status, sorted by `adw_id`."""
+    def rows(self, status: str | None = None, *, active_since: str | None = None) -> list[Row]:
+        """Return all rows, or those with a status, or last active at a moment or later, sorted by `adw_id`."""
         ...
 
     def row(self, adw_id: str) -> Row | None:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 
-from ledger.events import money
+from ledger.events import money, timestamps
 from ledger.text import counted
 from projections.folding.breakdown import basis_of, summarise
 from projections.folding.fold import RUNNING, State
 from projections.folding.row import Row
+from projections.folding.spend import QUARTER_SECONDS, quarter_of
 from projections.history.store import HistoryStore
 from projections.reports.periods import Per
 
@@ -28,6 +30,7 @@ __all__ = [
     "PeriodBudget",
     "budget_status",
     "configured_budgets",
+    "ended_within",
     "lower_bound",
     "near_or_over",
     "of_running",
@@ -232,6 +235,17 @@ def near_or_over(rows: Iterable[Row], budgets: Budgets) -> list[tuple[Row, Budge
     both = [(row, budget_status(row, budgets)) for row in rows]
     found = [(row, status) for row, status in both if status is not None and status.state is not BudgetState.OK]
     return sorted(found, key=lambda one: (one[1].left_nanousd >= 0, -(one[1].percent or 0), one[0].adw_id))
+
+
+def ended_within(history: HistoryStore, first: int | None, last: int | None) -> list[Row]:
+    """Return the ended workflows with their last activity between two quarter hours, both included; None: no bound.
+
+    Raises:
+        HistoryUnavailable: the store cannot be used.
+    """
+    since = None if first is None else timestamps.to_wire(datetime.fromtimestamp(first * QUARTER_SECONDS, UTC))
+    ended = [(row, row.last_activity) for row in history.rows(active_since=since) if row.status != RUNNING]
+    return [row for row, at in ended if at is not None and (last is None or quarter_of(at) <= last)]
 
 
 def of_running(history: HistoryStore, budgets: Budgets) -> list[tuple[Row, BudgetStatus]]:

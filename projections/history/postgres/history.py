@@ -31,7 +31,7 @@ from projections.history.postgres.spend import PostgresSpend
 from projections.history.postgres.tables import ROW, Tables, only, records
 from projections.history.postgres.values import HEAD_COLUMNS, JSON_COLUMNS, head_of, row_of, stored_of, values_of
 from projections.history.query import Page, Query
-from projections.history.spend_sql import values_query
+from projections.history.spend_sql import rows_asked, values_query
 from projections.history.store import (
     NO_LEDGER,
     AuditEntry,
@@ -105,8 +105,8 @@ class PostgresHistory(HistoryStore):
     def close(self) -> None:
         self._connection.close()
 
-    def rows(self, status: str | None = None) -> list[Row]:
-        condition, values = ("", ()) if status is None else ("WHERE status = %s", (status,))
+    def rows(self, status: str | None = None, *, active_since: str | None = None) -> list[Row]:
+        condition, values = rows_asked("%s", status, active_since)
         found = self._connection.run(lambda cursor: cursor.execute(f"{self._rows} {condition}", values).fetchall())
         return sorted(map(row_of, found), key=lambda row: row.adw_id)
 

@@ -18,7 +18,7 @@ from projections.folding.spend import Spend
 from projections.history.cost_changes import decide, removed
 from projections.history.moved_parts import recomposed
 from projections.history.query import Page, Query
-from projections.history.spend_sql import values_query
+from projections.history.spend_sql import rows_asked, values_query
 from projections.history.sqlite import pages, rollups
 from projections.history.sqlite.connection import SqliteConnection
 from projections.history.sqlite.moved_parts import SqliteParts
@@ -105,8 +105,8 @@ class SqliteHistory(HistoryStore):
 
     _rows = f"SELECT {', '.join(COLUMNS)} FROM workflow_history"
 
-    def rows(self, status: str | None = None) -> list[Row]:
-        condition, values = ("", ()) if status is None else ("WHERE status = ?", (status,))
+    def rows(self, status: str | None = None, *, active_since: str | None = None) -> list[Row]:
+        condition, values = rows_asked("?", status, active_since)
         with self._connection.errors():
             found = [Row(*values) for values in self._db.execute(f"{self._rows} {condition}", values)]
         return sorted(found, key=lambda row: row.adw_id)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ledger.errors import InvalidInput
 from projections.documents.budgets import BudgetsDocument, budgets_document
 from projections.documents.spend import PERIODS, Period, SpendDocument, spend_document
-from projections.reports.budgets import of_running
+from projections.reports.budgets import ended_within, near_or_over, of_running
 from projections.reports.dimensions import DIMENSIONS, parsed_where, split_names
 from projections.reports.period_budgets import period_budgets
 from projections.reports.periods import quarters
@@ -95,9 +95,15 @@ def spend(
     response_model=BudgetsDocument,
     summary="What was spent of the budgets of this day, week and month, and of running workflows",
 )
-def budgets(request: Request) -> Response:
-    """Days, weeks and months of the server's time zone. Workflows that have ended have their budget in their row."""
+def budgets(request: Request, since: Since = None, until: Until = None, timezone: Zone = "UTC") -> Response:
+    """Days, weeks and months of the server's time zone. With `since` or `until` also the workflows that ended over
+    their budget, or near it, and had their last activity in these days; others have their budget in their row.
+    """
     service = service_of(request)
     configured, day = service.config.budgets, datetime.now().astimezone().date()
     periods = period_budgets(service.history, configured, day, None, rules=service.tag_rules)
-    return answer(budgets_document(periods, of_running(service.history, configured)))
+    workflows = of_running(service.history, configured)
+    if since is not None or until is not None:
+        asked = quarters(day_named("since", since), day_named("until", until), zone_named("timezone", timezone))
+        workflows += near_or_over(ended_within(service.history, *asked), configured)
+    return answer(budgets_document(periods, workflows))

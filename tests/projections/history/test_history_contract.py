@@ -353,6 +353,9 @@ def test_rows_that_may_need_attention_are_found_without_the_others(bench: Bench)
     assert {row.status for row in every} == {"running", "completed"}
     for status in ("running", "completed", "failed"):
         assert bench.history.rows(status) == [row for row in every if row.status == status]
+    moments = sorted(row.last_activity or "" for row in every)
+    for since in (moments[0], moments[-1], late):
+        assert bench.history.rows(active_since=since) == [row for row in every if (row.last_activity or "") >= since]
 
 
 def test_rows_recorded_after_a_moment_are_found_without_the_others(bench: Bench) -> None:

@@ -24,8 +24,8 @@ def at(minutes: float) -> datetime:
 
 
 def read(agent: str, session: str, cost: str, minutes: float, **fields: Any) -> Event:
-    spent = {"agent": agent, "session_id": session, "model": "opus", "cost_usd": cost, "observed_at": at(minutes)}
-    return cost_observed("retried", message_id=f"{session}-{cost}", **(spent | fields))
+    spent: dict[str, Any] = {"agent": agent, "session_id": session, "model": "opus", "cost_usd": cost}
+    return cost_observed("retried", message_id=f"{session}-{cost}", observed_at=at(minutes), **(spent | fields))
 
 
 @pytest.fixture(scope="module")

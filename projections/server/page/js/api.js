@@ -104,8 +104,9 @@ export const api = {
   resync: (id, force) => ask("POST", "api/workflow-history/resync", { query: { adw_id: id, force } }),
   spend: (query, signal) => get("api/spend", query, signal),
   forecast: (query, signal) => get("api/forecast", query, signal),
-  budgets: (signal) => get("api/budgets", {}, signal),
+  budgets: (query, signal) => get("api/budgets", query, signal),
   stale: (signal) => get("api/stale", {}, signal),
+  end: (id, status) => ask("POST", "api/events", { body: { type: `workflow_${status}`, workflow_id: id } }),
   accept: (id, reason, kinds) =>
     ask("POST", `api/stale/${encodeURIComponent(id)}/accept`, { body: { reason, kinds } }),
   health: (signal) => get("api/health", {}, signal),

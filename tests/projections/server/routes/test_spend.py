@@ -12,7 +12,7 @@ import pytest
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.storage.directory_store import DirectoryStore
 from projections.reports.timezones import zone_called
-from tests.projections.server.conftest import Here, Server
+from tests.projections.server.conftest import Here, Host, Server
 from tests.waiting import until
 
 CONFIG = """
@@ -175,3 +175,29 @@ def test_a_large_answer_is_compressed_for_a_client_that_accepts_it(server: Serve
         answer = server.client.get("/api/spend", headers={"accept-encoding": accepted})
         assert (answer.status_code, answer.headers.get("content-encoding")) == (200, encoding)
         assert answer.json()["lines"]
+
+
+def test_workflows_that_ended_over_their_budget_are_those_of_the_days_asked_for(hosted: Host, tmp_path: Path) -> None:
+    ledgers = DirectoryStore(tmp_path / "data")
+    for name, cost, day, status in (
+        ("over", "3.00", 22, "completed"),
+        ("nearly", "1.90", 23, "failed"),
+        ("within", "0.50", 23, "completed"),
+        ("later", "9.00", 25, "completed"),
+    ):
+        at = f"2026-11-{day}T23:30:00Z"
+        start = workflow_started(name, budget_usd="2.00", observed_at=at)
+        ledgers.append(
+            [start, cost_observed(name, cost_usd=cost, observed_at=at), workflow_ended(name, status, observed_at=at)]
+        )
+    ledgers.append([workflow_started("runs", budget_usd="2.00"), cost_observed("runs", cost_usd="0.10")])
+    server = hosted(tmp_path / "data")
+
+    def asked(**days: str) -> list[tuple[str, str]]:
+        found = server.client.get("/api/budgets", params=days).json()["workflows"]
+        return [(one["adw_id"], one["budget"]["state"]) for one in found]
+
+    assert asked() == [("runs", "ok")]
+    assert asked(since="2026-11-22", until="2026-11-23") == [("runs", "ok"), ("over", "over"), ("nearly", "warned")]
+    assert asked(until="2026-11-23", timezone="Europe/Berlin") == [("runs", "ok"), ("over", "over")]
+    assert asked(since="2026-11-25") == [("runs", "ok"), ("later", "over")]

@@ -15,7 +15,7 @@ export async function findings(signal, scope, done) {
     ...rows.map((one) => [
       workflowName(one.adw_id),
       one.why,
-      [h("code", {}, one.next_step), scope !== "read" && accept(one, done)],
+      [h("code", {}, one.next_step), scope !== "read" && settled(one, done)],
     ]),
   ];
   if (!found.length)
@@ -30,19 +30,38 @@ export async function findings(signal, scope, done) {
   return table({ caption: "Needs attention", columns, rows: found, most: FINDINGS_SHOWN });
 }
 
+const RESYNCED = ["held", "source_grown", "copy_held", "copy_overwritten", "copy_wrong"];
+const ENDS = { completed: "It completed", failed: "It failed", cancelled: "It was cancelled" };
+
+/** How a finding is settled here: what its next step says, or that the figure is right as it is. */
+function settled({ adw_id: id, kind }, done) {
+  const resync = () => api.resync(id, kind.endsWith("held"));
+  const ends = Object.entries(kind === "silent" ? ENDS : {});
+  return [
+    RESYNCED.includes(kind) && act("Resync", "Read the sources again, and show pure replay", done, resync),
+    ends.map(([status, text]) => act(text, "Record its end", done, () => api.end(id, status))),
+    accept(id, kind, done),
+  ];
+}
+
 /** Accept a finding whose figure is right as it is; the reason goes into the ledger. */
-function accept({ adw_id: id, kind }, done) {
-  const button = h("button", { type: "button", class: "small", title: "It is right as it is" }, "Accept…");
-  button.addEventListener("click", async () => {
+const accept = (id, kind, done) =>
+  act("Accept…", "It is right as it is", done, () => {
     const reason = window.prompt(`Why is ${id} right as it is? This stays in its ledger.`);
-    if (!reason?.trim()) return;
+    return reason?.trim() ? api.accept(id, reason, [kind]) : null;
+  });
+
+/** A button that does something once; `done` follows unless there was nothing to do. */
+function act(text, title, done, work) {
+  const button = h("button", { type: "button", class: "small", title }, text);
+  button.addEventListener("click", async () => {
     button.disabled = true;
     try {
-      await api.accept(id, reason, [kind]);
-      done();
+      if ((await work()) !== null) done();
     } catch (error) {
       button.replaceWith(h("span", { class: "bad" }, error.message));
     }
+    button.disabled = false;
   });
   return [" ", button];
 }

@@ -2,12 +2,11 @@
 
 import { api } from "../api.js";
 import { cut, h, section, table } from "../dom.js";
-import { day, many, nanousd, plusDays, usd, ZONE } from "../format.js";
-import { amount, bar, budget, sum, workflowName } from "../parts.js";
+import { day, many, nanousd, usd, ZONE } from "../format.js";
+import { amount, bar, budget, status, sum, workflowName } from "../parts.js";
 import { daysOf } from "../periods.js";
 import { link, workflowLink } from "../router.js";
 
-const DAYS = 30;
 const SHOWN = 5;
 /** What is listed, and its dimension. */
 const LISTS = [
@@ -18,7 +17,7 @@ const LISTS = [
 ];
 const COLUMNS = [
   { name: "Budget", named: true },
-  { name: "Time", when: true },
+  { name: "Period or status", when: true },
   { name: "Spent" },
 ];
 
@@ -52,9 +51,12 @@ export function burning({ per_hour_usd: rate, running }) {
   );
 }
 
-/** Each period's budget, and running workflows near or over theirs; the worst first. Nothing without any. */
-export async function budgets(signal) {
-  const { periods, workflows } = await api.budgets(signal);
+/**
+ * Each period's budget, and workflows near or over theirs, those that run and those that ended in some days; the worst
+ * first. Nothing without any.
+ */
+export async function budgets({ since, until }, signal) {
+  const { periods, workflows } = await api.budgets({ since, until, timezone: ZONE }, signal);
   const rows = [
     ...periods.map((one) => [
       one.budget,
@@ -63,7 +65,7 @@ export async function budgets(signal) {
     ]),
     ...workflows
       .filter(({ budget: its }) => its && its.state !== "ok")
-      .map((one) => [one.budget, workflowName(one.adw_id), "workflow"]),
+      .map((one) => [one.budget, workflowName(one.adw_id), status(one.status)]),
   ].sort(([a], [b]) => rank(b) - rank(a));
   if (!rows.length) return null;
   return section(
@@ -85,14 +87,12 @@ const behind = ({ since, until, where }) => {
   return link(["spend"], { since, until: until < today ? until : today, by: "workflow", where });
 };
 
-/** What cost most in the last days, of each sort. */
-export async function dearest(signal) {
-  const until = day(new Date());
-  const since = plusDays(until, 1 - DAYS);
+/** What cost most in some days, of each sort. */
+export async function dearest({ name, since, until }, signal) {
   const asked = { period: "all", since, until, timezone: ZONE, limit: SHOWN };
   const answers = await Promise.all(LISTS.map(([, by]) => api.spend({ ...asked, by }, signal)));
   const lists = LISTS.map(([title, by], at) => list(title, by, answers[at], { since, until })).filter(Boolean);
-  return lists.length > 0 && section(`Most expensive, last ${DAYS} days`, h("div", { class: "lists" }, lists));
+  return lists.length > 0 && section(`Most expensive, ${name.toLowerCase()}`, h("div", { class: "lists" }, lists));
 }
 
 function list(title, by, { lines }, days) {

@@ -18,7 +18,8 @@ import {
   ZONE,
 } from "../format.js";
 import { calmly, live } from "../live.js";
-import { activeFor, budget, cost, issue, project, renew, sum, workflowName } from "../parts.js";
+import { activeFor, budget, cost, issue, leftOut, project, renew, sum, toggle, workflowName } from "../parts.js";
+import { spansOf } from "../periods.js";
 import { go, link } from "../router.js";
 import { findings } from "./attention.js";
 import { budgets, burning, dearest, thisMonth } from "./decisions.js";
@@ -28,6 +29,9 @@ const RANGES = [
   ["Last 7 days", 7],
   ["Last 30 days", 30],
 ];
+/** The days that the chart, ended workflows over their budget and the most expensive are of. */
+const SPANS = ["today", "week", "30-days", "90-days", "month", "last-month"];
+const MEANINGS = { span: (value) => SPANS.includes(value) };
 const RUNNING_SHOWN = 15;
 const LONG_MS = 24 * 3_600_000;
 const COLUMNS = [
@@ -53,8 +57,13 @@ const COLUMNS = [
 ];
 
 /** @param {HTMLElement} main @param {import("../main.js").View} view */
-export async function overview(main, { signal, scope }) {
+export async function overview(main, { query, signal, scope }) {
   const hint = h("div", {});
+  const span = SPANS.includes(query.get("span")) ? query.get("span") : "30-days";
+  const days = () => {
+    const [name, since, until] = spansOf(day(new Date()))[span];
+    return { name, since, until };
+  };
   const lines = new Map();
   let columns = COLUMNS;
 
@@ -68,13 +77,15 @@ export async function overview(main, { signal, scope }) {
     if (!lines.size && !(await api.workflows({ limit: 1 }, signal)).total_count) fill(hint, begin());
     return runningTable(columns, lines, found);
   }, signal);
-  const limits = part(() => budgets(signal), signal);
-  const most = part(() => dearest(signal), signal);
+  const daily = part(() => byDay(days(), signal), signal);
+  const limits = part(() => budgets(days(), signal), signal);
+  const most = part(() => dearest(days(), signal), signal);
   const attention = part(() => findings(signal, scope, () => attention.load()), signal);
 
   const again = {
     spent: calmly(spent.load, signal),
     running: calmly(running.load, signal),
+    daily: calmly(daily.load, signal),
     limits: calmly(limits.load, signal, 3000),
     most: calmly(most.load, signal, 10_000),
     attention: calmly(attention.load, signal, 10_000),
@@ -87,26 +98,35 @@ export async function overview(main, { signal, scope }) {
       if (present && row.status === "running" && !row.idle)
         cellsOf(columns, row).forEach((cell, at) => renew(present.children[at], cell));
       else if (present || row.status === "running") again.running();
-      for (const name of ["spent", "limits", "most", "attention"]) again[name]();
+      for (const name of ["spent", "daily", "limits", "most", "attention"]) again[name]();
     },
     { signal },
   );
   const all = () => Object.values(again).forEach((load) => load());
-  atMidnight(again.spent, signal);
+  atMidnight(all, signal);
   live.addEventListener("again", all, { signal });
   live.addEventListener("removed", all, { signal });
 
   fill(
     main,
     h("h1", {}, "Overview"),
+    leftOut(query, MEANINGS),
     hint,
     spent.element,
+    toggle("Days", Object.entries(spansOf(day(new Date()))).filter(([key]) => SPANS.includes(key)).map(([key, [name]]) => [key, name]), span, choose),
+    daily.element,
     limits.element,
     section("Running now", running.element),
     section("Needs attention", attention.element),
     most.element,
   );
-  await Promise.all([spent, running, limits, most, attention].map(({ load }) => load()));
+  await Promise.all([spent, daily, running, limits, most, attention].map(({ load }) => load()));
+}
+
+/** Show other days; Back undoes it. */
+function choose(span) {
+  go(link([], { span }));
+  setTimeout(() => document.getElementById(`show-${span}`)?.focus());
 }
 
 /** Today is another day then. */
@@ -127,7 +147,7 @@ const begin = () =>
     "costledger demo",
   );
 
-/** What was spent in each of the ranges; of the longest also by day and model. */
+/** What was spent in each of the ranges. */
 async function lately(signal) {
   const today = day(new Date());
   const asked = ([, days]) => ({
@@ -135,7 +155,6 @@ async function lately(signal) {
     since: plusDays(today, 1 - days),
     until: today,
     timezone: ZONE,
-    by: days === 30 ? "model" : null,
   });
   const spends = RANGES.map((range) => api.spend(asked(range), signal));
   const [forecast, ...answers] = await Promise.all([api.forecast({ timezone: ZONE }, signal), ...spends]);
@@ -169,20 +188,23 @@ function spentLately({ today, forecast, answers }) {
       ),
     );
   });
-  const name = (model) => model ?? "(unattributed)";
+  return h("div", { class: "cards" }, cards, thisMonth(forecast, today), burning(forecast));
+}
+
+async function byDay({ since, until }, signal) {
+  const spend = await api.spend({ since, until, period: "day", by: "model", timezone: ZONE }, signal);
   return [
-    h("div", { class: "cards" }, cards, thisMonth(forecast, today), burning(forecast)),
-    month.lines.length > 0 && [
-      h("h2", {}, "Each day, by model"),
-      stackedBars(month, {
-        since: plusDays(today, -29),
-        until: today,
-        height: 200,
-        name,
-        open: (day) => go(link(["spend"], { since: day, until: day, by: "workflow" })),
-        drag: (since, until) => go(link(["spend"], { since, until })),
-      }),
-    ],
+    h("h2", {}, "Each day, by model"),
+    spend.lines.length
+      ? stackedBars(spend, {
+          since,
+          until,
+          height: 200,
+          name: (model) => model ?? "(unattributed)",
+          open: (day) => go(link(["spend"], { since: day, until: day, by: "workflow" })),
+          drag: (since, until) => go(link(["spend"], { since, until })),
+        })
+      : h("p", { class: "quietly" }, "Nothing was spent in these days."),
   ];
 }
 
