@@ -3,11 +3,13 @@
 import { dollars, drawn, frame } from "./chart.js";
 import { colours, OTHERS, swatch } from "./colours.js";
 import { h, s } from "./dom.js";
-import { many, nanousd, periodBriefly, periodInFull, usd } from "./format.js";
+import { many as counted, nanousd, periodBriefly, periodInFull, usd } from "./format.js";
 import { periodsOf } from "./periods.js";
 
 const DESCRIBED = 8;
-const PARTS_MOST = 100;
+const DESCRIBED_MOST = 16;
+/** So many parts of others a bar has at most: more would be thinner than a pixel. */
+const OTHERS_MOST = 500n;
 /** So many times the median, and a period dwarfs the others: logarithms are offered. */
 const DWARFED = 20;
 
@@ -83,7 +85,7 @@ function legend({ groups, by }, name, out, redraw) {
     "ul",
     { class: "legend" },
     own.map((one, at) => button(`series-${at}`, [one], colour(one.group), name(one.group))),
-    others.length > 0 && button("series-others", others, OTHERS, many(others.length, "other")),
+    others.length > 0 && button("series-others", others, OTHERS, counted(others.length, "other")),
   );
 }
 
@@ -140,23 +142,19 @@ function chart(spend, bars, { height = 260, name, open, drag }, log) {
   return drawn(label, height, draw, ways);
 }
 
-/** The parts of one bar, those of a colour as one. By logarithms a bar is as high as its sum, and parts share it. */
+/** The parts of one bar. By logarithms a bar is as high as its sum, and parts share it. */
 function bar(parts, colour, middle, width, y, log) {
   const total = dollars(sum(parts));
   if (log && total <= 0) return [];
   const at = log ? (amount) => y(0) + ((y(total) - y(0)) * amount) / total : y;
   let [above, below] = [0, 0];
-  // The others are apart from each other, so that together they do not look like the largest.
-  const apart = parts.length <= PARTS_MOST;
-  const key = (group) => (colour(group) === OTHERS && apart ? `${OTHERS} ${group}` : colour(group));
-  const drawnAsOne = Map.groupBy(parts, ({ group, nano }) => `${nano < 0n ? "-" : ""}${key(group)}`);
-  return [...drawnAsOne.values()].map((its) => {
-    const [{ group }, size] = [its[0], dollars(sum(its))];
+  return together(parts, colour).map(({ series, nano }) => {
+    const size = dollars(nano);
     const [from, to] = size < 0 ? [below + size, below] : [above, above + size];
     if (size < 0) below = from;
     else above = to;
     return s("rect", {
-      "data-series": colour(group),
+      "data-series": series,
       x: (middle - width / 2).toFixed(1),
       width: width.toFixed(1),
       y: at(to).toFixed(2),
@@ -165,9 +163,27 @@ function bar(parts, colour, middle, width, y, log) {
   });
 }
 
+/** The parts, the others as one; where that would be the largest of a bar, as several that are not. */
+function together(parts, colour) {
+  const size = ({ nano }) => (nano < 0n ? -nano : nano);
+  const own = parts.filter(({ group }) => colour(group) !== OTHERS);
+  const others = parts.filter(({ group }) => colour(group) === OTHERS).sort((a, b) => (size(a) > size(b) ? -1 : 1));
+  const all = parts.reduce((total, part) => total + size(part), 0n);
+  const most = parts.reduce((most, part) => (size(part) > most ? size(part) : most), all / OTHERS_MOST);
+  const made = own.map(({ group, nano }) => ({ series: colour(group), nano }));
+  for (const { nano } of others) {
+    const last = made.at(-1);
+    if (last?.series === OTHERS && last.nano < 0n === nano < 0n && size({ nano: last.nano + nano }) <= most) last.nano += nano;
+    else made.push({ series: OTHERS, nano });
+  }
+  return made;
+}
+
 function description(period, parts, name, colour) {
-  const paid = parts.filter(({ nano }) => nano !== 0n);
-  const rest = paid.slice(DESCRIBED);
+  const paid = parts.filter(({ nano }) => nano !== 0n).sort((a, b) => (a.nano > b.nano ? -1 : 1));
+  let many = DESCRIBED; // the rest is not the largest either
+  while (many < DESCRIBED_MOST && sum(paid.slice(many)) > (paid[0]?.nano ?? 0n)) many += 1;
+  const rest = paid.slice(many);
   const line = (sign, text, nano) => [h("dt", {}, sign, text), h("dd", {}, usd(nano))];
   return [
     h(
@@ -181,8 +197,8 @@ function description(period, parts, name, colour) {
       h(
         "dl",
         {},
-        paid.slice(0, DESCRIBED).map(({ group, nano }) => line(swatch(colour(group)), name(group), nano)),
-        rest.length > 0 && line(swatch(OTHERS), many(rest.length, "other"), sum(rest)),
+        paid.slice(0, many).map(({ group, nano }) => line(swatch(colour(group)), name(group), nano)),
+        rest.length > 0 && line(swatch(OTHERS), counted(rest.length, "other"), sum(rest)),
       ),
   ];
 }

@@ -30,7 +30,9 @@ export function staircase(moves, now, byEvent, { branch, runs, open }, height = 
   const positions = byEvent ? moves.map((_, at) => at) : moments;
   const amounts = moves.map((move) => dollars(nanousdOrNothing(move.to_cost_usd)));
   const settled = now.status !== "running";
-  const end = byEvent ? positions.at(-1) : Math.max(positions.at(-1), now.until ?? 0);
+  const [first, last] = [positions[0], positions.at(-1)];
+  const isFar = !settled && now.until - last > 3 * (last - first); // it would leave no room for the steps
+  const end = byEvent || isFar ? last : Math.max(last, now.until ?? 0);
   const most = Math.max(0.0001, ...amounts);
   const limit = now.budget !== null && dollars(now.budget) <= most * 1.6 ? dollars(now.budget) : null;
   const label = `The cost ${byEvent ? "event by event" : "over time"}, ${moves.length} steps to ${usd(now.cost)}`;
