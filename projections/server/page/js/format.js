@@ -75,9 +75,14 @@ export const noFigure = ({ cost_usd: cost, at_least, unpriced_events: unpriced }
 /** What a cost changed from. @param {string | null} cost */
 export const costBefore = (cost) => (cost === null || nanousd(cost) === 0n ? "nothing" : usd(cost));
 
-/** The cost of a row, likewise. */
+/** Whether more is stored than the ledger adds up to. */
+export const isHeld = (row) => Boolean(row.cost_breakdown.by_agent?.["(held)"]);
+
+/** The cost of a row, likewise; one that is held was set by somebody, and is no lower bound. */
 export const rowCost = (row) =>
-  honest({ cost: row.actual_cost_total, basis: row.cost_basis, unpriced: row.unpriced_events });
+  isHeld(row)
+    ? usd(row.actual_cost_total)
+    : honest({ cost: row.actual_cost_total, basis: row.cost_basis, unpriced: row.unpriced_events });
 
 /**
  * What lines of `/api/spend` add up to: a lower bound when one of them is.

@@ -2,7 +2,7 @@
 
 import { api, whenUnauthorized } from "./api.js";
 import { fill, h, loading, problem } from "./dom.js";
-import { ZONE } from "./format.js";
+import { day, ZONE } from "./format.js";
 import { live } from "./live.js";
 import { shortcuts } from "./palette.js";
 import { tick } from "./parts.js";
@@ -28,6 +28,7 @@ let leaving = new AbortController();
 let access = null;
 let lapsed = false; // the token that let in allows nothing any more
 let shownPath = null;
+let today = day(new Date());
 
 /** Show the page that the address names; requests of the previous page are aborted. */
 async function show() {
@@ -145,6 +146,12 @@ addEventListener("hashchange", show);
 document.getElementById("zone").textContent = `Times are in ${ZONE}.`;
 
 shortcuts();
-setInterval(tick, 1000);
+setInterval(() => {
+  tick();
+  const now = day(new Date());
+  if (now === today) return;
+  today = now;
+  if (["", "spend"].includes(here().path[0] ?? "")) show(); // their days are counted from today
+}, 1000);
 fill(main, loading());
 await show();

@@ -1,7 +1,7 @@
 // Parts that several pages show: a status, a cost that changes on the spot, a list of findings, ways to choose.
 
 import { cut, fill, flash, h } from "./dom.js";
-import { brief, count, duration, isActive, local, many, nanousd, noFigure, percent, rowCost, usd, wire } from "./format.js";
+import { brief, count, duration, isActive, isHeld, local, many, nanousd, noFigure, percent, rowCost, usd, wire } from "./format.js";
 import { workflowLink } from "./router.js";
 
 const SIGNS = { running: "●", idle: "○", completed: "✓", failed: "✕", cancelled: "–" };
@@ -57,6 +57,7 @@ export function cost(row) {
     "span",
     { class: "cost", title: `${exactly(row.actual_cost_total)}, ${row.cost_basis ?? "no reading yet"}` },
     lessLoud(rowCost(row)),
+    isHeld(row) && h("small", { class: "warn" }, " held"),
     row.application && row.application.stored_cost_usd !== row.application.ledger_cost_usd
       ? h("small", { class: "stored" }, ` ${stored(row.application)}`)
       : null,

@@ -38,12 +38,15 @@ export async function health(main, { signal, scope }) {
 }
 
 function following(found) {
+  const damaged = Object.keys(found.problems).length;
   const lag = `${count(Math.round(found.refresh_lag_seconds * 1000))} ms`;
   return section(
     "Rows and ledgers",
     boxed(
       found.ready
-        ? good("Rows follow their ledgers.")
+        ? damaged
+          ? bad(`Rows follow their ledgers, but for ${many(damaged, "ledger")} that cannot be replayed.`)
+          : good("Rows follow their ledgers.")
         : bad(`Rows do not follow their ledgers: ${found.error ?? "the last look at them is long ago"}`),
       found.misplaced ? bad(found.misplaced) : null,
       found.application && copied(found.application),
@@ -96,7 +99,7 @@ function outcome(last) {
   if (last.error) return bad(last.error);
   const read = `${many(last.ledgers, "ledger")}, ${many(last.events, "event")} and ${many(last.rows, "row")}, ${local(last.finished_at)}`;
   if (last.findings_count) return bad(`${many(last.findings_count, "finding")} in ${read}.`);
-  return good(`Every chain verified, and every row was its replay: ${read}.`);
+  return good(`Every chain verified, and every row was its replay: ${read}. What came later was not looked at.`);
 }
 
 const findings = (last) =>

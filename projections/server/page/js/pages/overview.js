@@ -103,7 +103,6 @@ export async function overview(main, { query, signal, scope }) {
     { signal },
   );
   const all = () => Object.values(again).forEach((load) => load());
-  atMidnight(all, signal);
   live.addEventListener("again", all, { signal });
   live.addEventListener("removed", all, { signal });
 
@@ -127,17 +126,6 @@ export async function overview(main, { query, signal, scope }) {
 function choose(span) {
   go(link([], { span }));
   setTimeout(() => document.getElementById(`show-${span}`)?.focus());
-}
-
-/** Today is another day then. */
-function atMidnight(load, signal) {
-  const now = new Date();
-  const next = new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1);
-  const timer = setTimeout(() => {
-    load();
-    atMidnight(load, signal);
-  }, next - now + 500);
-  signal.addEventListener("abort", () => clearTimeout(timer));
 }
 
 const begin = () =>

@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { fill, flash, h, loading, part, section, table } from "../dom.js";
-import { costBefore, count, duration, local, many, nanousd, rowCost, usd, word } from "../format.js";
+import { costBefore, count, duration, isHeld, local, many, nanousd, rowCost, usd, word } from "../format.js";
 import { calmly, live } from "../live.js";
 import { activeFor, amount, budget, change, difference, exactly, lessLoud, rowStatus } from "../parts.js";
 import { link } from "../router.js";
@@ -21,11 +21,17 @@ export async function workflow(main, { path, query, signal, scope }) {
   const facts = h("div", {}, loading()),
     parts = h("div", { class: "columns" });
   const list = events(id, () => shown.branch, () => choose({}), signal);
-  let row = null;
+  let row = null,
+    damage = null; // why the row does not follow its ledger
+  const read = async () => {
+    const [now, { problems }] = await Promise.all([api.workflow(id, signal), api.health(signal)]);
+    damage = problems[id] ?? null;
+    return now;
+  };
   const show = (now) => {
     const before = row && rowCost(row);
     row = now;
-    fill(facts, head(row));
+    fill(facts, head(row, damage));
     if (before !== null && before !== rowCost(row)) flash(facts.querySelector("#cost"));
     fill(
       parts,
@@ -54,7 +60,7 @@ export async function workflow(main, { path, query, signal, scope }) {
     await list.show(move.seq);
   }
   const again = calmly(async () => {
-    const now = await api.workflow(id, signal).catch(() => null);
+    const now = await read().catch(() => null);
     if (now && !signal.aborted) show(now);
     await loadParts();
   }, signal);
@@ -75,7 +81,7 @@ export async function workflow(main, { path, query, signal, scope }) {
     h("h1", { class: "id" }, id),
     facts,
   );
-  show(await api.workflow(id, signal));
+  show(await read());
   main.append(
     resync(id, scope, again),
     section("Cost over time", ways, course.element),
@@ -93,7 +99,7 @@ export async function workflow(main, { path, query, signal, scope }) {
 
 const branchLink = (id, branch) => `${link(["workflows", id])}${isWhole(branch) ? "" : `?${new URLSearchParams(namesOf(branch))}`}`;
 
-function head(row) {
+function head(row, damage) {
   const fact = (name, value) =>
     value !== "" && value !== null && h("div", { class: "pair" }, h("dt", {}, name), h("dd", {}, value));
   const issue =
@@ -107,8 +113,10 @@ function head(row) {
       rowStatus(row),
       h("strong", { class: "figure", id: "cost", title: exactly(row.actual_cost_total) }, lessLoud(rowCost(row))),
       isHeld(row) && h("span", { class: "tag warn" }, "held"),
+      damage && h("span", { class: "tag bad" }, "damaged: not up to date"),
       budget(row.budget),
     ),
+    damage && h("p", { class: "bad" }, damage),
     row.error_message && h("p", { class: "bad" }, row.error_message),
     h(
       "dl",
@@ -136,7 +144,6 @@ const BASIS = {
   priced: "priced: some part was priced from tokens",
   partial: "partial: the true cost is at least this",
 };
-const isHeld = (row) => Boolean(row.cost_breakdown.by_agent?.["(held)"]);
 const basis = (row) =>
   isHeld(row) ? "held: more is stored than the ledger adds up to" : (BASIS[row.cost_basis] ?? "no reading yet");
 

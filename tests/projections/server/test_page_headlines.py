@@ -1,0 +1,93 @@
+"""What a figure is not, its headline says: held, partial, unpriced, damaged; and today ends at midnight."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Browser
+
+from ledger.events.event import cost_observed, workflow_started
+from tests.projections.server.browsing import WIDE, Visit, expect, settled
+from tests.projections.server.conftest import Here
+from tests.waiting import until
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Here) -> Iterator[Visit]:
+    context = browser.new_context(viewport=WIDE, timezone_id="Europe/Berlin")
+    yield Visit(context.new_page(), server.url)
+    context.close()
+
+
+def test_a_row_says_at_its_headline_what_its_figure_is_not(visit: Visit, server: Here) -> None:
+    half = cost_observed("held", agent="plan", cost_usd="1.00", partial=True)
+    server.ledgers.append([workflow_started("held"), half])
+    server.ledgers.append([cost_observed("partial", cost_usd="1.00", partial=True)])
+    server.ledgers.append([cost_observed("unpriced", model="home-made", usage={"output_tokens": 9})])
+    server.ledgers.append([cost_observed("damaged", cost_usd="1.00"), cost_observed("damaged", cost_usd="2.00")])
+    rows = until(lambda: server.client.get("/api/workflow-history").json()["workflows"], lambda rows: len(rows) == 4)
+    assert rows
+    with closing(sqlite3.connect(server.data / "history.db", timeout=20)) as db, db:
+        db.execute("UPDATE workflow_history SET actual_cost_total = 5 WHERE adw_id = 'held'")
+    server.ledgers.append([cost_observed("held", agent="plan", cost_usd="1.10", partial=True)])
+    ledger = server.data / "ledgers" / "damaged.jsonl"
+    ledger.write_bytes(ledger.read_bytes().replace(b'"1.00"', b'"9.00"'))
+    server.client.post("/api/verify")
+    until(lambda: server.client.get("/api/health").json()["problems"], bool)
+
+    headlines = {
+        "held": re.compile(r"^● running\$5\.00held$"),
+        "partial": re.compile(r"^● runningat least \$1\.00$"),
+        "unpriced": re.compile(r"^● runningunpriced \(1\)$"),
+        "damaged": re.compile(r"^● running\$2\.00damaged: not up to date$"),
+    }
+    for name, headline in headlines.items():
+        page = visit.open(f"#/workflows/{name}")
+        expect(page.locator(".headline")).to_have_text(headline)
+        expect(page.locator("main")).not_to_contain_text(
+            "every dollar was reported" if name != "damaged" else "at least"
+        )
+    page = visit.open("#/workflows?sort=adw_id&order=asc")
+    costs = page.locator("td .cost").all_text_contents()
+    assert costs == ["$2.00", "$5.00 held", "at least $1.00", "unpriced (1)"]
+    page = visit.open("#/health")
+    expect(page.locator("main")).to_contain_text("Rows follow their ledgers, but for 1 ledger that cannot be replayed.")
+    expect(page.locator("main")).not_to_contain_text("Every chain verified")
+
+
+def test_a_verification_says_when_it_was_and_what_it_does_not_cover(visit: Visit, server: Here) -> None:
+    server.ledgers.append([cost_observed("w", cost_usd="1.00")])
+    page = visit.open("#/health")
+    expect(page.locator("main")).to_contain_text("have not been proven since the server was started")
+    page.get_by_role("button", name="Verify now").click()
+    expect(page.locator("main")).to_contain_text(
+        re.compile(
+            r"Every chain verified.* 1 ledger, 2 events and 1 row, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\. What came later"
+        )
+    )
+
+
+def test_today_is_another_day_at_midnight(visit: Visit, server: Here) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    midnight = datetime.now(berlin).replace(hour=0, minute=0, second=0, microsecond=0)
+    tomorrow = midnight + timedelta(days=1)
+    spent = cost_observed("w", cost_usd="1.00", observed_at=datetime.now(UTC) - timedelta(seconds=1))
+    server.ledgers.append([spent])
+    visit.page.clock.install(time=tomorrow - timedelta(seconds=30))
+    page = visit.open()
+    today = page.locator(".card").first
+    expect(today).to_contain_text("Today$1.00")
+    page.clock.run_for(35_000)
+    settled(page)
+    expect(today).to_contain_text("Today$0.00yesterday $1.00")
+    expect(today).to_have_attribute("href", re.compile(f"since={tomorrow:%Y-%m-%d}"))
+    visit.open("#/spend")
+    expect(page.get_by_label("to", exact=True)).to_have_value(f"{tomorrow:%Y-%m-%d}")
+    page.clock.run_for(24 * 3_600_000)
+    expect(page.get_by_label("to", exact=True)).to_have_value(f"{tomorrow + timedelta(days=1):%Y-%m-%d}")
