@@ -19,7 +19,7 @@ from typing import Final
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from ledger.storage.directory_store import DirectoryStore
-from projections.cli.example_workflows import STORY_ID, ExampleWorkflows
+from projections.cli.example_workflows import STORY_ID, write_weeks
 
 DOCS: Final = Path(__file__).resolve().parent
 ARGUMENTS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
@@ -30,13 +30,6 @@ VIEWS: Final = {
     "spend": "#/spend",
     "health": "#/health",
 }
-
-
-def fill(data: Path) -> None:
-    """Eight weeks of made-up workflows, the last ones running."""
-    ledgers = DirectoryStore(data, durability="none")
-    for events in ExampleWorkflows(datetime.now(UTC)).past():
-        ledgers.append(events)
 
 
 @contextmanager
@@ -81,7 +74,7 @@ def main(folder: Path | None, chromium: str) -> None:
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS)) as browser,
     ):
-        fill(Path(data))
+        write_weeks(DirectoryStore(Path(data), durability="none"), datetime.now(UTC))
         with served(Path(data)) as url:
             if folder is None:
                 for view, theme in (("overview", "light"), ("workflow", "dark")):

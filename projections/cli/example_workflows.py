@@ -14,8 +14,9 @@ from typing import Final, NamedTuple
 from ledger.events import money
 from ledger.events.annotations import workflow_tagged
 from ledger.events.event import Event, cost_observed, workflow_ended, workflow_started
+from ledger.storage.directory_store import DirectoryStore
 
-__all__ = ["STORY_ID", "ExampleWorkflows"]
+__all__ = ["STORY_ID", "ExampleWorkflows", "write_weeks"]
 
 STORY_ID: Final = "a5b80595"
 """The workflow of the documentation: $0.09 after its first reading, $2.37 at its end."""
@@ -249,3 +250,11 @@ class _ExampleRun:
 def _nanousd(model: _ModelPrices, fresh: int, context: int, output: int) -> int:
     """Return what a call costs: USD per million tokens are 1,000 nanodollars per token."""
     return round(1_000 * (fresh * model.input * 1.25 + context * model.read + output * model.output))
+
+
+def write_weeks(ledgers: DirectoryStore, until: datetime) -> ExampleWorkflows:
+    """Append the workflows of the eight weeks before a moment; return them, to go on."""
+    examples = ExampleWorkflows(until)
+    for events in examples.past():
+        ledgers.append(events)
+    return examples

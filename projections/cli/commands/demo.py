@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import tempfile
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -23,7 +25,7 @@ from ledger.storage.directory_store import DirectoryStore
 from projections.cli.commands.explain import steps_table
 from projections.cli.commands.serve import serve_command
 from projections.cli.example_workflows import STORY_ID as WORKFLOW_ID
-from projections.cli.example_workflows import ExampleWorkflows
+from projections.cli.example_workflows import write_weeks
 from projections.cli.output.console import console, styled_status
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import location
@@ -105,10 +107,11 @@ def demo_command(keep: Path | None, serve: bool, port: int | None, weeks_until: 
     if weeks_until is not None:
         if keep is None or serve:
             raise InvalidInput("--weeks-until writes to a new folder: name it with --keep DIR, without --serve")
-        _write_weeks(DirectoryStore(keep, durability="none"), moment_named("--weeks-until", weeks_until))
+        write_weeks(DirectoryStore(keep, durability="none"), moment_named("--weeks-until", weeks_until))
         click.echo(f"Eight weeks of made-up workflows are in {keep}: costledger --data {keep} top")
         return
     with ExitStack() as stack:
+        stack.enter_context(_unwound_by_sigterm())
         data = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="costledger-demo-")))
         if serve:
             _serve(data, 8765 if port is None else port)
@@ -116,6 +119,16 @@ def demo_command(keep: Path | None, serve: bool, port: int | None, weeks_until: 
         history = stack.enter_context(SqliteHistory(data / "history.db"))
         _play(DirectoryStore(data), history)
     _next_commands(keep)
+
+
+@contextmanager
+def _unwound_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end this process as an exception does, so that the temporary folder is removed."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _play(ledgers: DirectoryStore, history: SqliteHistory) -> None:
@@ -136,18 +149,10 @@ def _play(ledgers: DirectoryStore, history: SqliteHistory) -> None:
     steps_table(list(steps(lines)), _inside_examples, out).print(out)
 
 
-def _write_weeks(ledgers: DirectoryStore, until: datetime) -> ExampleWorkflows:
-    """Append eight weeks of made-up workflows; return them, to go on."""
-    examples = ExampleWorkflows(until)
-    for events in examples.past():
-        ledgers.append(events)
-    return examples
-
-
 def _serve(data: Path, port: int) -> None:
     """Serve weeks of made-up workflows, and append to those that run."""
     ledgers = DirectoryStore(data, durability="none")
-    examples = _write_weeks(ledgers, datetime.now(UTC))
+    examples = write_weeks(ledgers, datetime.now(UTC))
     ended = threading.Event()
 
     def go_on() -> None:

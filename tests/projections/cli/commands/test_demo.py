@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
+
+import httpx
+import pytest
 
 from tests.projections.cli.test_app import Run, piped, run
 
@@ -44,3 +51,19 @@ def test_weeks_of_made_up_workflows_are_the_same_until_the_same_moment(run: Run)
     for refused in (["--weeks-until", "today"], ["--keep", "three", "--weeks-until", "some day"]):
         done = run("demo", *refused)
         assert (done.code, "--weeks-until" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_the_served_demo_leaves_nothing_behind(tmp_path: Path, how: signal.Signals) -> None:
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "projections", "demo", "--serve", "--port", "0"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        found = next(filter(None, (re.search(r"http://\S+/", line) for line in process.stderr)))
+        with httpx.Client(transport=httpx.HTTPTransport(retries=5)) as client:
+            assert client.get(f"{found[0]}api/access").status_code == 200
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(how)
+        process.communicate(timeout=60)
+    assert process.returncode == {signal.SIGTERM: 143, signal.SIGINT: 130}[how]
+    assert list(tmp_path.iterdir()) == []
