@@ -149,7 +149,7 @@ def _add(state: LedgerState, line: Line) -> None:
     if line["type"] == COST_OBSERVED:
         _add_reading(state, line)
     elif line["type"] == WORKFLOW_MOVED:
-        state.moved = True
+        state.moved |= line.get("to") != line["workflow_id"]  # one to itself opened it, or ends an earlier one
     elif line["type"] in LIFECYCLE_TYPES and isinstance(line.get("run"), int):
         before, state.runs = state.runs, state.runs.after(line["type"], line["run"])
         if line["type"] == WORKFLOW_STARTED:

@@ -71,6 +71,7 @@ class State:
     Attributes:
         accepted: the accepted findings, by their kind; the last acceptance of a kind counts.
         moves: by session, None for all else, the workflow that it was moved to last and the agent's name there.
+        opened_for_move: its first move is to itself: the ledger was opened so that another one could be moved to it.
         unread_events: the number of lines of a type or version that this version cannot read.
         error_message, end_time: of the end that decides.
         start_time: of the earliest start.
@@ -113,6 +114,7 @@ class State:
     accepted: dict[str, Acceptance] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     moves: dict[str | None, tuple[str, str | None]] = field(default_factory=dict)
+    opened_for_move: bool = False
     minute: str = ""
     evidence: str | None = None
     booked: Dated | None = None
@@ -121,6 +123,12 @@ class State:
     def cost_nanousd(self) -> int:
         """The cost of the workflow."""
         return self.tree.cost_nanousd
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it was only opened so that another one could be moved to it, and no event says anything of it."""
+        own = self.readings or self.runs.run or self.accepted or self.tags or self.unread_events
+        return self.opened_for_move and not own
 
     @property
     def ended(self) -> bool:
@@ -341,6 +349,7 @@ def _workflow_moved(state: State, line: TypedLine) -> None:
     for name, value in (("session_id", session_id), ("agent", agent)):
         if value is not None:
             name_in(line, name, value)
+    state.opened_for_move |= to == state.workflow_id and not state.moves
     state.moves[session_id] = (to, agent)
 
 

@@ -18,7 +18,7 @@ import orjson
 from ledger.errors import UnstorableRow
 from ledger.events import money, timestamps
 from projections.folding.projection import Move
-from projections.folding.row import HELD, Row, with_spend
+from projections.folding.row import HELD, Row, is_empty, with_spend
 from projections.folding.spend import NAMES, QUARTER_SECONDS, Amounts, Spend, amounts_of, spend_order
 from projections.folding.tools import split_tools
 
@@ -43,7 +43,7 @@ class CountedRow(NamedTuple):
     """The row and the spend of a workflow with all that was moved to it, and without what was moved from it.
 
     Attributes:
-        moved: all of it was moved, so the row shows no cost of its own.
+        moved: nothing is left in it, so that the row shows no cost of its own.
     """
 
     row: Row
@@ -157,13 +157,14 @@ def _composed(
     elsewhere = {to: rows[name] for to, rows in counted.items() if to != name and name in rows}
     arrived = {source: rows for source, rows in sources.items() if source != name}
     if not elsewhere and not arrived:
-        return CountedRow(part.row, part.spend, moved=False)
+        return CountedRow(part.row, part.spend, moved=is_empty(part.row))
     moved = _destination(parts, name, None)[0] != name
     own = part.row if not moved else _left(part.row)
     kept = sources.get(name, [])
     spend = _merged([*kept, *(one for rows in arrived.values() for one in rows)])
     if elsewhere:
-        own = replace(own, cost_basis=_basis(part.row, kept, whole=False))
+        basis = _basis(part.row, kept, whole=False)
+        own = replace(own, cost_basis=basis or ("reported" if moved else None))  # what is known to be nothing
     whole = {source for source in arrived if _destination(parts, source, None)[0] == name}
     own = _joined(own, {source: (parts[source].row, rows) for source, rows in arrived.items()}, whole)
     subagents = _subagents(part.row)

@@ -55,11 +55,14 @@ def projected(state: State, head: Head) -> Projected:
 
 
 def _moves(state: State) -> tuple[Move, ...]:
-    """Return the moves in effect, in the order of their sessions; one home counts only for a session left behind."""
+    """Return the moves in effect, in the order of their sessions.
+
+    One home counts for a session that is left behind, and to find an empty workflow again, which has no row.
+    """
     home = state.workflow_id
     away = state.moves.get(None, (home, None))[0] != home
     moves = [Move(session_id, *move) for session_id, move in state.moves.items() if not is_covered(state, session_id)]
-    counted = [move for move in moves if move.to != home or (away and move.session_id is not None)]
+    counted = [move for move in moves if move.to != home or (away and move.session_id is not None) or state.is_empty]
     return tuple(sorted(counted, key=lambda move: move.session_id or ""))
 
 

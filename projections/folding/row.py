@@ -27,7 +27,7 @@ from projections.folding.readings import Tokens
 from projections.folding.spend import AMOUNTS, Spend, spend_rows
 from projections.folding.tools import tools_of
 
-__all__ = ["COLUMNS", "HELD", "Row", "held", "row", "spend", "with_spend"]
+__all__ = ["COLUMNS", "HELD", "Row", "held", "is_empty", "row", "spend", "with_spend"]
 
 HELD: Final = "(held)"
 """The part of a running row's cost by which a person or another program raised it above the ledger's."""
@@ -85,6 +85,9 @@ class Row:
 
 
 COLUMNS: Final = tuple(column.name for column in fields(Row))
+
+_EMPTY: Final = "empty"
+"""The key of a breakdown by which a history knows that a workflow has no row."""
 
 FIGURE_MAX: Final = 2**63 - 1
 """The largest figure of a column in every database: 9.2 billion USD, or as many tokens."""
@@ -173,6 +176,7 @@ def _cost_breakdown(state: State, summary: Summary) -> dict[str, Any]:
         "retries_without_counter": retries_without_counter(state.tree),
         "subagents": subagents(state.tree),
         "unread_events": state.unread_events,
+        _EMPTY: state.is_empty,
         "accepted": {kind: accepted._asdict() for kind, accepted in state.accepted.items()},
     }
     return {
@@ -234,7 +238,7 @@ def with_spend(of: Row, spend: Sequence[Spend], notes: Mapping[str, Mapping[str,
     """
     summary, cost = summary_of_spend(spend), sum(one.cost_nanousd for one in spend)
     figures = {"by_agent": summary.cost_by_agent, "by_model": summary.cost_by_model}
-    kept = {name: part for name, part in orjson.loads(of.cost_breakdown).items() if name != "unpriced"}
+    kept = {name: part for name, part in orjson.loads(of.cost_breakdown).items() if name not in ("unpriced", _EMPTY)}
     wires = {by: {name: money.to_wire(each) for name, each in costs.items()} for by, costs in figures.items()}
     tokens = {"by_agent": _named_tokens(summary.tokens_by_agent), "by_model": _named_tokens(summary.tokens_by_model)}
     optional = {"unpriced": _unpriced(summary), **notes}
@@ -252,6 +256,11 @@ def with_spend(of: Row, spend: Sequence[Spend], notes: Mapping[str, Mapping[str,
         raise UnstorableRow(of.adw_id, problem)
     _check_storable(of.adw_id, spend)
     return made
+
+
+def is_empty(of: Row) -> bool:
+    """Return whether a workflow has no row: nothing is moved to it, and it was only opened for that."""
+    return f'"{_EMPTY}":true' in of.cost_breakdown
 
 
 def held(replayed: Row, stored_nanousd: int) -> Row:

@@ -10,7 +10,7 @@ from typing import Final
 from ledger.errors import CostledgerError, ReplicaUnavailable
 from ledger.replication.replica import Replica, last_positions
 from projections.folding.moves import LedgerPart, composed
-from projections.folding.row import Row
+from projections.folding.row import Row, is_empty
 from projections.history.store import HistoryStore
 from projections.projector.merge import Merge
 from projections.replay.drift import Finding, differences
@@ -120,7 +120,8 @@ def _findings(history: HistoryStore, name: str, merge: Merge, row: Row | None) -
         return
     stored = history.row(name)
     if stored is None:
-        yield Finding(name, "its row is missing", _REBUILD)
+        if not is_empty(replayed):
+            yield Finding(name, "its row is missing", _REBUILD)
         return
     for difference in differences(stored, replayed):
         yield Finding(name, difference, _REBUILD)

@@ -13,7 +13,7 @@ from ledger.storage.store import LedgerStore
 from projections.folding.fold import fold, initial
 from projections.folding.moves import LedgerPart, composed
 from projections.folding.projection import Move, Projected, projected
-from projections.folding.row import COLUMNS, Row
+from projections.folding.row import COLUMNS, Row, is_empty
 from projections.folding.spend import Spend
 
 __all__ = ["Examined", "Finding", "differences", "examine", "findings", "with_moves"]
@@ -124,7 +124,7 @@ def findings(
                 yield Finding(workflow_id, difference, resync)
             if spent != examined.spend:
                 yield Finding(workflow_id, _other_spend(spent, examined.spend), resync)
-        elif checkpoint is not None or unread_too:
+        elif (checkpoint is not None or unread_too) and not is_empty(examined.row):
             yield Finding(workflow_id, "its row is missing", resync)
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ledger.errors import CostledgerError, UnknownWorkflow
 from ledger.events.annotations import workflow_moved
 from ledger.events.event import Event
+from ledger.events.ids import digest
 from ledger.storage.append import Receipt
 from ledger.storage.store import LedgerStore
 from projections.folding.fold import State, fold, initial
 from projections.folding.projection import is_covered
 
 __all__ = ["MoveRefused", "move", "planned_move"]
+
+_OPENED: Final = "opened by a move"
+"""The reason of the event that tells a ledger that was opened for a move from one with a workflow of its own."""
 
 
 class MoveRefused(CostledgerError):
@@ -66,7 +72,8 @@ def planned_move(
         return None
     _check_circle(ledgers, workflow_id, to)
     _check_session(state, session_id)
-    ledgers.open(to)
+    if ledgers.size(to) is None:
+        ledgers.append([workflow_moved(to, to=to, reason=_OPENED, id=digest(_OPENED, to))])
     return made
 
 

@@ -18,7 +18,7 @@ from ledger.events.timestamps import Clock
 from ledger.storage.line import EMPTY, Head
 from projections.folding.moves import CountedRow, LedgerPart
 from projections.folding.projection import Projected
-from projections.folding.row import COLUMNS, Row
+from projections.folding.row import COLUMNS, Row, is_empty
 from projections.folding.spend import Spend
 from projections.history.cost_changes import changed, decide, removed
 from projections.history.moved_parts import connected, recomposed
@@ -297,11 +297,14 @@ class PostgresHistory(HistoryStore):
         return seqs, stored
 
     def _put(self, cursor: Cursor, rows: Sequence[Row]) -> list[str]:
-        """Store rows, and return the ids of those that changed."""
-        fresh = [dict(zip(COLUMNS, values_of(row), strict=True)) for row in rows]
+        """Store rows, but for empty ones, and return the ids of those that changed."""
+        fresh = [dict(zip(COLUMNS, values_of(row), strict=True)) for row in rows if not is_empty(row)]
         for one in fresh:
             one |= {name: orjson.Fragment(one[name]) for name in JSON_COLUMNS}
-        return [adw_id for (adw_id,) in cursor.execute(self._upsert, (orjson.dumps(fresh).decode(),))]
+        found = cursor.execute(self._upsert, (orjson.dumps(fresh).decode(),)).fetchall()
+        empty = [row.adw_id for row in rows if is_empty(row)]
+        gone = f"DELETE FROM {self._history} WHERE adw_id = ANY(%s) RETURNING adw_id"
+        return [adw_id for (adw_id,) in [*found, *(cursor.execute(gone, (empty,)) if empty else ())]]
 
     def forget(self, workflow_id: str) -> None:
 

@@ -55,7 +55,7 @@ class PostgresParts(PartStore):
     def save(self, parts: Mapping[str, LedgerPart]) -> None:
         self.drop(parts)
         texts = [(name, text_of_part(part)) for name, part in parts.items()]
-        moves = {(name, move.to) for name, part in parts.items() for move in part.moves if move.to != name}
+        moves = {(name, move.to) for name, part in parts.items() for move in part.moves}
         for table, columns, rows in ((self._part, _PART, texts), (self._move, _MOVE, sorted(moves))):
             names = ", ".join(columns)
             into = f"INSERT INTO {table} ({names}) SELECT {names} FROM json_populate_recordset(NULL::{table}, %s)"

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from projections.folding.moves import LedgerPart
 from projections.folding.projection import Projected
-from projections.folding.row import COLUMNS, Row
+from projections.folding.row import COLUMNS, Row, is_empty
 from projections.folding.spend import Spend
 from projections.history.moved_parts import composed_again
 from projections.history.postgres.connection import Cursor
@@ -52,7 +52,7 @@ class FreshPostgres(Fresh):
         self._parts.save({one.row.adw_id: LedgerPart(one.row, one.spend, one.moves) for one in batch if one.moves})
 
     def _add_rows(self, rows: Mapping[str, tuple[Row, tuple[Spend, ...]]]) -> None:
-        self._copy("workflow_history", COLUMNS, (values_of(row) for row, _ in rows.values()))
+        self._copy("workflow_history", COLUMNS, (values_of(row) for row, _ in rows.values() if not is_empty(row)))
         spent = ((adw_id, *one) for adw_id, (_, spend) in rows.items() for one in spend)
         self._copy("costledger_spend", SPEND_COLUMNS, spent)
 

@@ -13,7 +13,7 @@ from ledger.events.timestamps import Clock
 from ledger.storage.line import EMPTY, Head
 from projections.folding.moves import CountedRow, LedgerPart
 from projections.folding.projection import Projected
-from projections.folding.row import COLUMNS, Row
+from projections.folding.row import COLUMNS, Row, is_empty
 from projections.folding.spend import Spend
 from projections.history.cost_changes import decide, removed
 from projections.history.moved_parts import recomposed
@@ -259,7 +259,10 @@ class SqliteHistory(HistoryStore):
         return change
 
     def _store(self, row: Row, checkpoint: Head | None, spend: Sequence[Spend]) -> None:
-        self._db.execute(UPSERT, values_of(row))
+        if is_empty(row):
+            self._db.execute("DELETE FROM workflow_history WHERE adw_id = ?", (row.adw_id,))
+        else:
+            self._db.execute(UPSERT, values_of(row))
         self._spend.put(row.adw_id, spend)
         if checkpoint is not None:
             self._db.execute(_CHECKPOINT, (row.adw_id, checkpoint.seq, checkpoint.size, checkpoint.hash))

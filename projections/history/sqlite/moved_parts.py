@@ -48,7 +48,7 @@ class SqliteParts(PartStore):
         )
         self._db.executemany(
             "INSERT OR IGNORE INTO costledger_move (workflow_id, to_id) VALUES (?, ?)",
-            [(name, move.to) for name, part in parts.items() for move in part.moves if move.to != name],
+            [(name, move.to) for name, part in parts.items() for move in part.moves],
         )
 
     def drop(self, workflow_ids: Collection[str]) -> None:

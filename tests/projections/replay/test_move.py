@@ -16,6 +16,7 @@ from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.storage.memory_store import MemoryStore
 from projections.folding.row import Row
 from projections.history.memory import MemoryHistory
+from projections.history.query import Query
 from projections.history.store import HistoryStore
 from projections.replay.move import MoveRefused, move
 from projections.replay.rebuild import rebuild
@@ -151,6 +152,42 @@ def test_a_moved_row_is_never_held(ledgers: MemoryStore) -> None:
     assert costs(history) == {"a": 0, "b": 9}
     resync(ledgers, history, force=True)
     assert costs(history) == {"a": 0, "b": 2}
+
+
+def test_a_mistyped_move_leaves_nothing_behind_once_it_is_moved_back(
+    ledgers: MemoryStore, history: HistoryStore
+) -> None:
+    ledgers.append([workflow_started("a", issue_number=17), cost_observed("a", cost_usd="2.00", agent="plan")])
+    refresh(ledgers, history)
+    before, totals = row(history, "a"), history.page(Query()).totals
+    for to, shown in (("b", {"a": 0, "b": 2}), ("c", {"a": 0, "c": 2}), ("a", {"a": 2})):
+        move(ledgers, "a", to=to)
+        refresh(ledgers, history, workflow_ids=["a"] if to == "a" else None)
+        assert costs(history) == shown
+        assert not history.page(Query()).totals.at_least
+    of_ledger = ("ledger_seq", "ledger_hash", "event_count", "updated_at")
+    assert all(getattr(before, n) == getattr(row(history, "a"), n) for n in Row.__slots__ if n not in of_ledger)
+    assert history.page(Query()).totals == totals
+    assert list(verify(ledgers, history, Proof(), unread_too=True)) == []
+    assert rebuild(ledgers, history).changes == []
+    assert costs(history) == {"a": 2}
+    move(ledgers, "a", to="b")  # a new name again
+    refresh(ledgers, history, workflow_ids=["a"])
+    assert costs(history) == {"a": 0, "b": 2}
+    move(ledgers, "a", to="a")
+    observe(ledgers, "b", "0.50")
+    refresh(ledgers, history)
+    assert costs(history) == {"a": 2, "b": 0.5}
+
+
+def test_only_one_row_of_a_moved_workflow_without_a_reading_is_unknown(
+    ledgers: MemoryStore, history: HistoryStore
+) -> None:
+    ledgers.append([workflow_started("a", issue_number=17)])
+    move(ledgers, "a", to="b")
+    refresh(ledgers, history)
+    assert (row(history, "a").cost_basis, row(history, "b").cost_basis) == ("reported", None)
+    assert history.page(Query()).totals.unknown_count == 1
 
 
 def test_a_move_to_a_workflow_without_a_ledger_waits_for_it(ledgers: MemoryStore, history: HistoryStore) -> None:
