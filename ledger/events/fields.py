@@ -57,6 +57,10 @@ _COST: Final = re.compile(r"(0|[1-9][0-9]{0,5})\.([0-9]{2}|[0-9]{2,8}[1-9])\Z")
 """The cost of a reading in the spelling of the ledger, as most are given."""
 _TEXT_CHARACTERS_MAX: Final = 4096
 _TAGS_MAX: Final = 50
+_NO_TAGS: Final = frozenset(
+    ("agent", "model", "session", "run", "workflow", "template", "issue", "project", "branch", "tool", "status")
+)
+"""The dimensions of spend, see `projections.reports.dimensions`: a tag of such a name would not be found."""
 _TAG_KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
@@ -190,8 +194,8 @@ def check_tags(value: object) -> dict[str, str]:
         if not isinstance(key, str) or not _TAG_KEY.fullmatch(key):
             problem = "a key is a letter and up to 63 letters, digits, `_`, `.` or `-`"
             raise ValueError(f"{shown(key)} is no key of a tag: {problem}")
-        if text != "":
-            check_name(text)
+        if text != "" and check_name(text) and key in _NO_TAGS:
+            raise ValueError(f"spend has {key!r} without a tag; call this one something else, such as '{key}_tag'")
     return dict(value)
 
 

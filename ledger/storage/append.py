@@ -16,8 +16,10 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from ledger.errors import ConflictingEvent, DamagedLedger, LedgerMoved
+from ledger.errors import ConflictingEvent, DamagedLedger, InvalidInput, LedgerMoved
+from ledger.events.annotations import workflow_tagged
 from ledger.events.event import LEDGER_OPENED, LIFECYCLE_TYPES, Event, Line
+from ledger.events.fields import check_tags
 from ledger.events.runs import Runs
 from ledger.storage.line import EMPTY, ENDING_BYTES, Draft, Head, following, problem_of, seed
 
@@ -37,6 +39,9 @@ _NEXT_LINE: Final = re.compile(rb"\n" + _BEGINS)
 
 The fields of a caller cannot imitate it, since a line contains no other newline.
 """
+
+_TAGS: Final = "COSTLEDGER_TAGS"
+"""The environment variable with the tags of each new workflow, such as `user=alice,host=ci-3`."""
 
 
 class Receipt(NamedTuple):
@@ -109,6 +114,7 @@ def compose(
         now: the time of the clock in the ledger's spelling; no line is dated before the line above it.
 
     Raises:
+        InvalidInput: it is a new ledger, and COSTLEDGER_TAGS is not valid.
         LedgerMoved: the ledger is not at `expected_seq` and holds nothing of this batch from an earlier attempt.
         ConflictingEvent: an id is in the ledger with other content.
     """
@@ -141,10 +147,12 @@ class _NewLines:
         self._added: dict[str, bytes] = {}
 
     def open(self, workflow_id: str, origin: str) -> None:
-        """Add the first line of a ledger."""
+        """Add the first line of a ledger, and the tags that the environment gives each new workflow."""
         opening = Draft(Event(workflow_id, LEDGER_OPENED, {"format": 1, "origin": origin}), os.urandom(16).hex())
         raw, self.digits = opening.encode(1, self.recorded_at, seed(workflow_id, origin))
         self.seq, self.lines = 1, [raw]
+        if tags := _environment_tags():
+            self.add(drafts([workflow_tagged(workflow_id, tags=tags, source={"kind": "environment"})])[0], "")
 
     def add(self, draft: Draft, durability: str) -> Receipt:
         """Add the line of an event that the ledger does not have; one that the batch has twice is added once.
@@ -164,6 +172,15 @@ class _NewLines:
         self._added[draft.id] = raw
         workflow_id = draft.event.workflow_id
         return Receipt(workflow_id, draft.id, self.seq, self.digits, duplicate=False, durability=durability)
+
+
+def _environment_tags() -> dict[str, str]:
+    given = [text.strip().partition("=") for text in os.environ.get(_TAGS, "").split(",") if text.strip()]
+    try:
+        found = check_tags({key: value for key, _, value in given}) if given else {}
+    except ValueError as error:
+        raise InvalidInput(f"{_TAGS}: {error}") from None
+    return {key: value for key, value in found.items() if value}  # `host=$HOST` may have none
 
 
 def _repeated(draft: Draft, line: Line, durability: str, *, duplicate: bool) -> Receipt:

@@ -127,7 +127,7 @@ class State:
     @property
     def is_empty(self) -> bool:
         """Whether it was only opened so that another one could be moved to it, and no event says anything of it."""
-        own = self.readings or self.runs.run or self.accepted or self.tags or self.unread_events
+        own = self.readings or self.runs.run or self.accepted or self.unread_events
         return self.opened_for_move and not own
 
     @property
@@ -335,6 +335,7 @@ def _tagged(state: State, line: TypedLine) -> None:
     tags = line.tags
     if not isinstance(tags, dict):
         raise impossible(line, "tags", f"expected an object of texts, not {shown(tags)}")
+    state.opened_for_move &= isinstance(line.source, dict)  # the environment tags each new ledger
     for key, value in tags.items():
         if name_in(line, "tags", value):
             state.tags[name_in(line, "tags", key)] = value

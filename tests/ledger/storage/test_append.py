@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import cost_observed, workflow_ended, workflow_started
-from ledger.errors import ConflictingEvent, DamagedLedger, LedgerMoved
+from ledger.errors import ConflictingEvent, DamagedLedger, InvalidInput, LedgerMoved
 from ledger.events.event import Event
 from ledger.events.runs import Runs
 from ledger.storage.append import Composed, Tail, compose, drafts, find, ids_from, runs_of, with_runs
@@ -67,6 +67,23 @@ def test_an_append_at_another_position_is_refused_and_another_content_under_an_i
         composed([cost_observed("w", cost_usd="1")], first.tail, ledger, expected_seq=1)
     with pytest.raises(ConflictingEvent, match="cost_usd"):
         composed([cost_observed("w", cost_usd="2", id="a")], first.tail, ledger)
+
+
+def test_a_new_ledger_has_the_tags_of_the_environment_and_an_old_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COSTLEDGER_TAGS", " user=alice, host=ci-3,team=")
+    first = composed([cost_observed("w", cost_usd="1", id="a")], Tail())
+    lines = list(map(orjson.loads, first.lines))
+    assert [line["type"] for line in lines] == ["ledger_opened", "workflow_tagged", "cost_observed"]
+    assert lines[1]["tags"] == {"user": "alice", "host": "ci-3"}
+    assert [receipt.seq for receipt in first.receipts] == [3]
+    assert len(composed([cost_observed("w", cost_usd="1")], first.tail, b"".join(first.lines)).lines) == 1
+    for wrong, reason in (
+        ("project=x", "spend has 'project' without a tag"),
+        ("us er=x", "'us er' is no key of a tag"),
+    ):
+        monkeypatch.setenv("COSTLEDGER_TAGS", wrong)
+        with pytest.raises(InvalidInput, match=f"COSTLEDGER_TAGS: {reason}"):
+            composed([], Tail())
 
 
 def test_a_line_that_was_changed_gives_no_receipt() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.events.annotations import workflow_moved
+from ledger.events.annotations import workflow_moved, workflow_tagged
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.storage.memory_store import MemoryStore
 from projections.folding.row import Row
@@ -178,6 +178,21 @@ def test_a_mistyped_move_leaves_nothing_behind_once_it_is_moved_back(
     observe(ledgers, "b", "0.50")
     refresh(ledgers, history)
     assert costs(history) == {"a": 2, "b": 0.5}
+
+
+def test_tags_of_the_environment_give_a_mistyped_name_no_row_and_those_of_a_person_do(
+    ledgers: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COSTLEDGER_TAGS", "user=alice")
+    history = MemoryHistory()
+    observe(ledgers, "a", "2.00")
+    for to in ("b", "a"):
+        move(ledgers, "a", to=to)
+        refresh(ledgers, history)
+    assert costs(history) == {"a": 2}
+    ledgers.append([workflow_tagged("b", tags={"team": "payments"})])
+    refresh(ledgers, history)
+    assert row(history, "b").tags == '{"team":"payments","user":"alice"}'
 
 
 def test_only_one_row_of_a_moved_workflow_without_a_reading_is_unknown(

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.config.schema import TagConfig
-from ledger.errors import InvalidInput
+from ledger.errors import InvalidEvent, InvalidInput
 from ledger.events.annotations import workflow_tagged
-from ledger.events.event import cost_observed, workflow_ended, workflow_started
+from ledger.events.event import WORKFLOW_TAGGED, Event, cost_observed, workflow_ended, workflow_started
 from ledger.storage.memory_store import MemoryStore
 from projections.folding.spend import AMOUNTS
 from projections.history.memory import MemoryHistory
@@ -231,6 +231,21 @@ def test_filters_take_numbers_globs_the_last_part_of_a_project_and_each_tool() -
     for where in ({"issue": "x"}, {"run": "-1"}, {"issue": "9" * 40}):
         with pytest.raises(InvalidInput, match="give a number"):
             usd(**where)
+
+
+def test_a_tag_that_a_dimension_would_hide_is_refused_and_one_of_an_old_ledger_is_found_by_its_key() -> None:
+    for name in DIMENSIONS:
+        with pytest.raises(InvalidEvent, match=f"call this one something else, such as '{name}_tag'"):
+            workflow_tagged("w", tags={name: "x"})
+    store, history = MemoryStore(), MemoryHistory()
+    old = Event("w", WORKFLOW_TAGGED, {"tags": {"project": "x"}})
+    store.append([workflow_started("w", project="shop"), old, cost_observed("w", cost_usd="1")])
+    refresh(store, history)
+    made = spend_report(history, SpendQuery(("project", "tag:project")), UTC)
+    assert [line.group for line in made.lines] == [("shop", "x")]
+    store.append([workflow_tagged("w", tags={"project": ""})])  # it can still be removed
+    refresh(store, history)
+    assert history.row_values("tags") == [None]
 
 
 def test_a_workflows_own_tags_are_found_without_rules() -> None:
