@@ -44,6 +44,7 @@ class Query:
         project: the whole of it, or the last parts of its path.
         tool: one of the tools of a row; see `tools.tool_called`.
         text: a part of one of `TEXT_COLUMNS`, in upper or lower case.
+        where: columns, each with the values of which a row has one; None: it has none.
         sort: one of `SORTS`; rows with equal values are sorted by their ids, absent values come last.
         descending: the largest first; of rows with equal values, the largest id.
     """
@@ -57,6 +58,7 @@ class Query:
     since: str | None = None
     until: str | None = None
     text: str | None = None
+    where: tuple[tuple[str, tuple[str | int | None, ...]], ...] = ()
     sort: str = "last_activity"
     descending: bool = True
     limit: int = 50

@@ -7,7 +7,7 @@ from typing import Any
 
 from projections.history.store import OWN, Group, Where
 
-__all__ = ["between_query", "period_of", "rows_asked", "sums_query", "values_query"]
+__all__ = ["between_query", "is_one_of", "period_of", "rows_asked", "sums_query", "values_query"]
 
 _OF_SPEND = OWN | {"adw_id"}
 
@@ -60,8 +60,8 @@ def sums_query(
             terms.append(f"spend.quarter {sign} {mark}")
             values.append(bound)
     for name, asked in where:
-        some = [value for value in asked if value is not None]
-        terms.append(_is_one_of(name, some, none=None in asked, mark=mark))
+        term, some = is_one_of(_column(name), asked, mark)
+        terms.append(term)
         values += some
     groups = {*by, *(name for name, _ in where)}
     joined = "LEFT JOIN workflow_history AS history USING (adw_id)" if groups - _OF_SPEND else ""
@@ -71,11 +71,12 @@ def sums_query(
     return f"SELECT {selected} FROM {table} AS spend {joined} {chosen} GROUP BY {grouped} {ordered}", values
 
 
-def _is_one_of(name: Group, values: Sequence[Any], *, none: bool, mark: str) -> str:
-    """Return the condition that a group has one of some values, or none."""
-    either = [f"{_column(name)} IN ({', '.join([mark] * len(values))})"] if values else []
-    either += [f"{_column(name)} IS NULL"] if none else []
-    return f"({' OR '.join(either) or '1 = 0'})"
+def is_one_of(column: str, values: Sequence[Any], mark: str) -> tuple[str, list[Any]]:
+    """Return the condition that a column has one of some values, and those of its placeholders; None is no value."""
+    some = [value for value in values if value is not None]
+    either = [f"{column} IN ({', '.join([mark] * len(some))})"] if some else []
+    either += [f"{column} IS NULL"] if None in values else []
+    return f"({' OR '.join(either) or '1 = 0'})", some
 
 
 def _column(name: Group) -> str:

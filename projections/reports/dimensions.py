@@ -18,6 +18,7 @@ from ledger.errors import InvalidInput, shown
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.row import Row
 from projections.folding.tools import split_tools, tool_called
+from projections.history.query import STATUSES
 from projections.history.store import OWN, Group
 from projections.reports.tags import TAGGED_BY, TagRules, tags_of
 
@@ -151,6 +152,9 @@ def parsed_where(where: str, given: Iterable[str]) -> tuple[tuple[str, tuple[str
             raise InvalidInput(f"{where} {shown(text)}: give NAME=VALUE, such as project=shop or team=payments")
         if not value.isprintable():
             raise InvalidInput(f"{where} {shown(text)}: the value is not printable text")
+        if name.strip() == "status" and not set("*?") & set(value) and value not in STATUSES:
+            hint = "; an idle workflow is running: `costledger history --status idle`" if value == "idle" else ""
+            raise InvalidInput(f"{where} {shown(text)}: give one of {', '.join(STATUSES)}{hint}")
         found[name.strip()] = (*found.get(name.strip(), ()), value)
     return tuple(found.items())
 

@@ -15,10 +15,11 @@ from datetime import tzinfo
 from operator import add
 from typing import Final
 
+from ledger.errors import InvalidInput
 from ledger.events import timestamps
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, Amounts
-from projections.history.query import LIMIT_MAX, Query
+from projections.history.query import LIMIT_MAX, Page, Query, totals_of
 from projections.history.store import Group, HistoryStore, Where
 from projections.reports.dimensions import Dimension, Value, dimension
 from projections.reports.periods import Per, day_of, label_of, starts_of
@@ -26,17 +27,23 @@ from projections.reports.tags import TagRules
 
 __all__ = [
     "SESSIONS",
+    "Conditions",
     "Line",
+    "NotOfWorkflows",
     "Report",
     "SpendQuery",
     "at_least",
     "merged",
+    "page_where",
     "sessions_by_activity",
     "spend_report",
     "spend_sums",
     "total_tokens",
     "without_reading",
 ]
+
+Conditions = tuple[tuple[str, tuple[str, ...]], ...]
+"""By the name of a dimension the values that are asked for, see `SpendQuery`."""
 
 SESSIONS: Final = ("session", "workflow")
 """What a report of sessions is split by first."""
@@ -61,7 +68,7 @@ class SpendQuery:
 
     by: tuple[str, ...] = ()
     per: Per | None = None
-    where: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    where: Conditions = ()
     first: int | None = None
     last: int | None = None
 
@@ -190,7 +197,7 @@ def spend_sums(
         by_quarter: the sums of each quarter hour, and not of the query's periods.
     """
     wanted = [dimension(name, rules, history.row_values) for name in query.by]
-    exact, rest = _conditions(history, query, rules)
+    exact, rest = _conditions(history, query.where, rules)
     names = [name for one in (*wanted, *(one for one, _ in rest)) for name in one.columns]
     columns = list(dict.fromkeys([*names, "model", "spent_at_from"]))
     starts = None if by_quarter else _starts(history, query, zone)
@@ -203,11 +210,11 @@ def spend_sums(
 
 
 def _conditions(
-    history: HistoryStore, query: SpendQuery, rules: TagRules
+    history: HistoryStore, conditions: Conditions, rules: TagRules
 ) -> tuple[Where, list[tuple[Dimension, tuple[str, ...]]]]:
     """Return what the store can test by a column, and what is tested here."""
     exact, rest = list[tuple[Group, tuple[Value, ...]]](), list[tuple[Dimension, tuple[str, ...]]]()
-    for name, asked in query.where:
+    for name, asked in conditions:
         one = dimension(name, rules, history.row_values, where="where")
         values = one.exact(asked, history.row_values)
         if values is None:
@@ -229,19 +236,42 @@ def _starts(history: HistoryStore, query: SpendQuery, zone: tzinfo | None) -> Se
 
 def without_reading(history: HistoryStore, query: SpendQuery, rules: TagRules) -> int:
     """Return how many workflows of a query were last active in its time and have no reading: their cost is unknown."""
-    conditions = [(dimension(name, rules, history.row_values, where="where"), asked) for name, asked in query.where]
-    if any(one.is_of_spend for one, _ in conditions):
-        return 0  # no agent, model, session or run is known of them
     since, until = _wire(query.first), _wire(None if query.last is None else query.last + 1)
-    rows = Query(basis="none", since=since, until=until, limit=LIMIT_MAX if conditions else 1)
-    page = history.page(rows)
-    if not conditions:
-        return page.totals.count
-    count = 0
-    for offset in range(0, page.totals.count, LIMIT_MAX):
-        for row in history.page(replace(rows, offset=offset)).rows:
-            count += all(one.matches_row(row, asked) for one, asked in conditions)
-    return count
+    try:
+        rows = Query(basis="none", since=since, until=until, limit=1)
+        return page_where(history, rows, query.where, rules).totals.count
+    except NotOfWorkflows:
+        return 0  # no agent, model, session or run is known of them
+
+
+class NotOfWorkflows(InvalidInput):
+    """A condition on what a workflow may have several of, such as agents."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"where {name}: a workflow may have several; ask for spend by workflow, where {name}=…")
+
+
+def page_where(history: HistoryStore, query: Query, conditions: Conditions, rules: TagRules) -> Page:
+    """Return a page of the rows that also meet the conditions of a `SpendQuery`, and what all of them come to.
+
+    Raises:
+        NotOfWorkflows: a condition is not on workflows.
+        InvalidInput: a name is no dimension and no tag, or a value is none of its dimension.
+        HistoryUnavailable: the store cannot be used.
+    """
+    exact, rest = _conditions(history, conditions, rules)
+    for name, _ in conditions:
+        if dimension(name, rules).is_of_spend:
+            raise NotOfWorkflows(name)
+    query = replace(query, where=tuple(exact))
+    page = history.page(query if not rest else replace(query, limit=LIMIT_MAX, offset=0))
+    if not rest:
+        return page
+    rows = list(page.rows)
+    for offset in range(LIMIT_MAX, page.totals.count, LIMIT_MAX):
+        rows += history.page(replace(query, limit=LIMIT_MAX, offset=offset)).rows
+    rows = [row for row in rows if all(one.matches_row(row, asked) for one, asked in rest)]
+    return Page(rows[query.offset : query.offset + query.limit], totals_of(rows))
 
 
 def _wire(quarter: int | None) -> str | None:

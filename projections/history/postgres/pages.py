@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from projections.history.postgres.connection import Cursor
 from projections.history.query import SORTS, SUMS, TEXT_COLUMNS, Query, QueryTotals
+from projections.history.spend_sql import is_one_of
 
 __all__ = ["change_numbers_of_swap", "changes_after", "conditions", "number_changes", "order", "totals"]
 
@@ -50,6 +51,10 @@ def conditions(query: Query) -> tuple[str, list[Any]]:
         if value is not None:
             terms.append(term)
             values.append(value)
+    for column, asked in query.where:
+        term, some = is_one_of(column, asked, "%s")
+        terms.append(term)
+        values += some
     if query.text is not None:
         terms.append(f"({_TEXT})")
         values += [query.text.lower()] * len(TEXT_COLUMNS)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from projections.folding.row import COLUMNS, Row
 from projections.history.query import SORTS, SUMS, TEXT_COLUMNS, Page, Query, QueryTotals
+from projections.history.spend_sql import is_one_of
 from projections.history.store import number_before_first
 from projections.history.suspects import SUSPECT_INDEX
 
@@ -139,7 +140,7 @@ def page(db: sqlite3.Connection, query: Query) -> Page:
 
 def totals(db: sqlite3.Connection, query: Query) -> QueryTotals:
     """Return the totals of a query's rows: from the stored sums, and from rows where these are not enough."""
-    if any(given is not None for given in (query.text, query.issue_number, query.project, query.tool)):
+    if query.where or any(part is not None for part in (query.text, query.issue_number, query.project, query.tool)):
         conditions, values = _conditions(query, "")
         return _summed(db, _from_rows(conditions), values)
     found = _of_whole_days(db, query)
@@ -229,6 +230,10 @@ def _conditions(query: Query, unindexed: str) -> tuple[str, list[Any]]:
     if query.tool is not None:
         conditions.append("instr(', ' || tool || ', ', ', ' || ? || ', ') > 0")
         values.append(query.tool)
+    for column, asked in query.where:
+        term, some = is_one_of(f"{unindexed}{column}", asked, "?")
+        conditions.append(term)
+        values += some
     for bound, comparison in ((query.since, ">="), (query.until, "<")):
         if bound is not None:
             conditions.append(f"{'' if query.sort == 'last_activity' else unindexed}last_activity {comparison} ?")

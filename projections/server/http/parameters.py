@@ -41,7 +41,7 @@ Conditions = Annotated[
         max_length=NAMES_MAX,
     ),
 ]
-"""What spend is filtered by."""
+"""What spend and workflows are filtered by."""
 
 Since = Annotated[str | None, Query(description="the first day", examples=["2026-11-01"], max_length=32)]
 Until = Annotated[str | None, Query(description="the last day", examples=["2026-11-30"], max_length=32)]

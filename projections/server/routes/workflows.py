@@ -32,11 +32,13 @@ from projections.history import query as pages
 from projections.history.suspects import AHEAD, IDLE, Suspect, suspects
 from projections.replay.move import planned_move
 from projections.replay.resync import resync_sources
+from projections.reports.dimensions import parsed_where
+from projections.reports.spend_report import page_where
 from projections.server.background.application_copy import audited, compared_with
 from projections.server.http import schemas
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import Entries, answer
-from projections.server.http.parameters import AdwId, AdwIdAsked
+from projections.server.http.parameters import AdwId, AdwIdAsked, Conditions
 from projections.server.http.problems import Refusal, documented, sentence
 from projections.server.service.service import Service
 
@@ -79,6 +81,7 @@ def workflow_history(
     since: Annotated[str | None, Query(description="last activity at or after; ISO 8601 with a zone")] = None,
     until: Annotated[str | None, Query(description="last activity before")] = None,
     text: Annotated[str | None, Query(description="in id, template, model or error message", max_length=200)] = None,
+    where: Conditions = None,
     sort: _Sort = "last_activity",
     order: Annotated[Literal["asc", "desc"], Query()] = "desc",
     limit: Annotated[int, Query(ge=1, le=pages.LIMIT_MAX)] = 50,
@@ -101,7 +104,7 @@ def workflow_history(
         offset=offset,
     )
     service = service_of(request)
-    found = service.history.page(query)
+    found = page_where(service.history, query, parsed_where("where", where or ()), service.tag_rules)
     copies = compared_with(service.application, found.rows)
     rows = [service.row_document(row, copies.get(row.adw_id)) for row in found.rows]
     return answer({"workflows": rows, "total_count": found.totals.count, "analytics": totals_document(found.totals)})

@@ -33,5 +33,6 @@ def _matches(row: Row, query: Query) -> bool:
         and query.basis in (None, row.cost_basis or "none")
         and (query.since is None or (row.last_activity or "") >= query.since)
         and (query.until is None or (row.last_activity or query.until) < query.until)
+        and all(getattr(row, name) in asked for name, asked in query.where)
         and any(text in (getattr(row, name) or "").lower() for name in TEXT_COLUMNS)
     )

@@ -73,6 +73,13 @@ queries = st.builds(
     since=st.sampled_from([None, *DAYS]),
     until=st.sampled_from([None, *DAYS]),
     text=st.sampled_from([None, None, "FULL", "ärger", "w1", "%"]),
+    where=st.lists(
+        st.tuples(
+            st.sampled_from(["workflow_template", "project"]),
+            st.sets(st.sampled_from([None, "sdlc", "shop"])).map(tuple),
+        ),
+        max_size=2,
+    ).map(tuple),
     sort=st.sampled_from(sorted(SORTS)),
     descending=st.booleans(),
     limit=st.integers(1, 4),

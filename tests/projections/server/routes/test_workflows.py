@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from ledger.events import timestamps
+from ledger.events.annotations import workflow_tagged
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.storage.directory_store import DirectoryStore
 from projections.cli.commands.demo import examples
@@ -79,6 +80,38 @@ def test_a_resync_of_everything_does_the_ended_ones_and_names_the_ones_that_fail
     assert "salvage" in only.json()["detail"]
     assert only.json()["detail"].startswith("ledgers/bad.jsonl, line 2 "), "no folder of the server's"
     assert str(server.data) not in str(body) + server.client.get("/api/health").text
+
+
+def test_the_list_takes_the_conditions_of_spend_that_are_of_workflows(serve: Serve, tmp_path: Path) -> None:
+    ledgers = DirectoryStore(tmp_path)
+    for name, project, branch in (
+        ("a", "/srv/shop", "main"),
+        ("b", "/srv/site", None),
+        ("c", "/srv/shop", "release/1"),
+    ):
+        started = workflow_started(name, project=project, branch=branch)
+        ledgers.append([started, cost_observed(name, cost_usd="1", model="opus")])
+    ledgers.append([workflow_tagged("b", tags={"team": "search"})])
+    (tmp_path / "costledger.toml").write_text('[[tags]]\nproject = "*/shop"\nset = { team = "payments" }\n')
+    server = serve(tmp_path)
+    for where, names in (
+        (["project=shop"], ["a", "c"]),
+        (["team=payments"], ["a", "c"]),
+        (["team=search", "team=payments", "branch=release/*"], ["c"]),
+        (["team=payments", "branch="], []),
+        (["workflow=b", "status=running"], ["b"]),
+    ):
+        body = found(server, "/api/workflow-history", where=where, sort="adw_id", order="asc", limit=1)
+        assert [row["adw_id"] for row in body["workflows"]] == names[:1]
+        assert (body["total_count"], body["analytics"]["total_cost_usd"]) == (len(names), f"{len(names)}.00")
+    for wrong, problem in (
+        ("model=opus", "ask for spend by workflow"),
+        ("status=idle", "an idle workflow is running"),
+        ("teem=x", "did you mean 'team'?"),
+    ):
+        answer = server.client.get("/api/workflow-history", params={"where": wrong})
+        assert answer.status_code == 422
+        assert problem in answer.json()["detail"]
 
 
 def test_an_unknown_workflow_is_not_found_everywhere(server: Server) -> None:

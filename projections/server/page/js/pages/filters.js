@@ -6,6 +6,8 @@ import { day, isDay, plusDays, startOf } from "../format.js";
 import { choice, field, status } from "../parts.js";
 import { here, link } from "../router.js";
 
+const CONDITIONS = "As in costledger history --where: a name or a tag, =, and a value; * and ? stand for anything";
+
 /** Rows on a page. */
 export const PAGE = 50;
 const STATUSES = ["running", "completed", "failed", "cancelled"];
@@ -30,6 +32,8 @@ export const sortOf = (query) => ({
 
 const isIssue = (text) => /^\d{1,15}$/.test(text ?? "");
 
+const isCondition = (text) => /^[^=]+=/.test(text);
+
 /** The values that each name of an address may have. */
 export const MEANINGS = {
   status: (value) => STATUSES.includes(value),
@@ -39,6 +43,7 @@ export const MEANINGS = {
   tool: () => true,
   basis: (value) => BASES.some(([name]) => name === value),
   text: () => true,
+  where: isCondition,
   since: isDay,
   until: isDay,
   sort: (value) => SORTS.includes(value),
@@ -60,6 +65,7 @@ export function asked(query) {
     tool: query.get("tool")?.slice(0, 100),
     basis: BASES.some(([name]) => name === basis) ? basis : null,
     text: query.get("text")?.slice(0, 200),
+    where: query.getAll("where").filter(isCondition),
     since: since && startOf(since),
     until: until && startOf(plusDays(until, 1)),
     ...sortOf(query),
@@ -104,6 +110,7 @@ export function filters(query) {
     choice("Basis", "basis", BASES, ""),
     field("Tool", input("tool", { class: "middle", placeholder: "codex", maxlength: 100 })),
     field("Project", input("project", { class: "middle", maxlength: 500 })),
+    field("Where", input("where", { class: "middle", placeholder: "team=payments, branch=release/*", title: CONDITIONS })),
     field("Last activity from", input("since", { type: "date", max: day(new Date()) })),
     field("to", input("until", { type: "date" })),
     h("button", { type: "submit", hidden: true }, "Filter"), // what Enter presses
@@ -112,7 +119,9 @@ export function filters(query) {
   steers(form, () => {
     const given = new FormData(form);
     const unfinished = ["since", "until"].some((name) => given.get(name) && !isDay(given.get(name)));
-    return unfinished ? null : changed({ ...Object.fromEntries(given), status: given.getAll("status") });
+    const where = given.get("where").split(",").map((one) => one.trim());
+    if (unfinished || !where.every((one) => !one || isCondition(one))) return null;
+    return changed({ ...Object.fromEntries(given), status: given.getAll("status"), where });
   });
   const wide = matchMedia("(min-width: 701px)").matches;
   const element = h(
@@ -133,6 +142,7 @@ export function fillFrom(element, query) {
   fillForm(element.querySelector("form"), {
     ...texts,
     status: query.getAll("status"),
+    where: query.getAll("where").join(", "),
     since: date("since"),
     until: date("until"),
   });
