@@ -43,7 +43,19 @@ from projections.server.http import schemas as shapes
 from projections.server.http.middleware import RequestLimits
 from projections.server.http.parameters import only_known
 from projections.server.http.problems import ProblemDetails, Refusal, Status, documented, response_to
-from projections.server.routes import breakdowns, events, health, login, otlp, page, reports, spend, stream, workflows
+from projections.server.routes import (
+    breakdowns,
+    events,
+    health,
+    login,
+    otlp,
+    page,
+    removals,
+    reports,
+    spend,
+    stream,
+    workflows,
+)
 from projections.server.routes import webhooks as webhooks_routes
 from projections.server.service.descriptors import threads_at_hand
 from projections.server.service.service import Service
@@ -84,7 +96,8 @@ def create_app(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for module in (workflows, breakdowns, spend, reports, events, otlp, stream, webhooks_routes, health, login):
+    parts = (workflows, removals, breakdowns, spend, reports, events, otlp, stream, webhooks_routes, health, login)
+    for module in parts:
         app.include_router(module.router, dependencies=[Depends(only_known)], responses=documented())
     app.include_router(page.router)
     for error in (CostledgerError, Refusal):

@@ -11,7 +11,7 @@ from projections.cli.options import data_option, history_option, json_option, wo
 from projections.cli.output.text import print_json
 from projections.cli.session import exit_code, opened
 from projections.cli.workflow_ids import existing_id
-from projections.documents.removals import removal_document
+from projections.documents.removals import put_back_document, removal_document
 from projections.replay.removal import remove, replicas_of
 
 
@@ -33,7 +33,7 @@ def remove_command(workflow_id: str, purge: bool, yes: bool, undo: bool, as_json
     if undo and purge:
         raise InvalidInput("--undo puts back what was removed; what was purged is gone")
     if undo:
-        return _undo(workflow_id)
+        return _undo(workflow_id, as_json=as_json)
     with opened(up_to_date=False, shared_too=True) as session:
         aside = removed_ledger(session.data, workflow_id).exists()
         workflow_id = workflow_id if purge and aside else existing_id(workflow_id)
@@ -60,11 +60,14 @@ def remove_command(workflow_id: str, purge: bool, yes: bool, undo: bool, as_json
         return exit_code(session.problems)
 
 
-def _undo(workflow_id: str) -> int:
+def _undo(workflow_id: str, *, as_json: bool) -> int:
     with opened(up_to_date=False, shared_too=True) as session:
         put_back(session.ledgers, workflow_id)
     with opened(workflow_ids=[workflow_id]) as session:
-        click.echo(f"{workflow_id} counts again")
+        if as_json:
+            print_json(put_back_document(workflow_id, session.history.row(workflow_id)))
+        else:
+            click.echo(f"{workflow_id} counts again")
         return exit_code(session.problems)
 
 

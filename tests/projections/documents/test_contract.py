@@ -14,7 +14,6 @@ import pytest
 from pydantic import TypeAdapter
 
 from ledger.events import money, timestamps
-from projections.documents.removals import RemovalDocument
 from projections.documents.sources import SourcesDocument
 from tests.conftest import PROJECT
 from tests.projections.cli.test_app import Run, run
@@ -93,11 +92,17 @@ def test_a_tree_adds_up_to_the_cost_of_its_workflow(run: Run, http: Ask) -> None
         assert len(tree["messages"]) <= 1 <= tree["message_count"]
 
 
-def test_a_removal_has_the_fields_of_its_document(run: Run, http: Ask) -> None:  # noqa: ARG001
-    """It has no route: who reads the page does not remove what is on this machine."""
-    answer = run("remove", "w1", "--json").json
-    assert TypeAdapter(RemovalDocument).validate_python(answer, strict=True) == answer
-    assert (answer["adw_id"], answer["purged"]) == ("w1", False)
+def test_a_removal_and_its_end_are_the_same_on_the_command_line_and_over_http(run: Run, http: Ask) -> None:
+    def removed(answer: Any) -> Any:
+        assert answer.pop("removed_at") <= timestamps.to_wire(timestamps.now())
+        return answer
+
+    here, undone = removed(run("remove", "w1", "--json").json), run("remove", "w1", "--undo", "--json").json
+    assert (here["adw_id"], here["purged"], here["event_count"]) == ("w1", False, 7)
+    assert removed(http("workflow-history/w1", "DELETE")) == here
+    assert run("remove", "w1", "--json").code == 1
+    assert http("workflow-history/w1/put-back", "POST") == undone == {"adw_id": "w1", "actual_cost_total": "0.49"}
+    assert http("workflow-history/w1")["actual_cost_total"] == "0.49"
 
 
 def without(document: dict[str, Any], *names: str) -> dict[str, Any]:
