@@ -204,21 +204,22 @@ def checked_fields(kind: object, fields: Mapping[str, Any]) -> dict[str, Any]:
     checks = _FIELDS.get(kind) if isinstance(kind, str) else None
     if checks is None:
         raise InvalidEvent("type", f"{shown(kind)} is not one of {', '.join(sorted(EVENT_TYPES))}")
-    if kind == COST_OBSERVED and fields.get("cost_usd") is not None and fields.get("cost_source") is None:
-        fields = {**fields, "cost_source": "reported"}
+    reading, get, name = kind == COST_OBSERVED, fields.get, ""
     checked: dict[str, Any] = {}
-    for name, check in checks.items():
-        if (value := fields.get(name)) is not None:
-            try:
+    try:
+        for name, check in checks.items():
+            if (value := get(name)) is not None:
                 checked[name] = check(value)
-            except (ValueError, InvalidMoney) as error:
-                raise InvalidEvent(name, str(error)) from None
+            elif reading and name == "cost_source" and "cost_usd" in checked:
+                checked[name] = "reported"
+    except (ValueError, InvalidMoney) as error:
+        raise InvalidEvent(name, str(error)) from None
     for name in _REQUIRED.get(str(kind), ()):
         if name not in checked:
             raise InvalidEvent(name, f"is missing, and a {kind} names it")
     if not fields.keys() <= _NAMES[str(kind)]:
         checked |= _undefined(fields, checks)
-    if kind == COST_OBSERVED:
+    if reading:
         _check_reading(checked)
     return checked
 
@@ -305,8 +306,10 @@ def cost_observed(
     Raises:
         InvalidEvent, InvalidWorkflowId: a value is missing, of the wrong kind or out of range.
     """
-    given = {name: value for name, value in locals().items() if value is not None and name != "derived"}
-    return event({"type": COST_OBSERVED, **given}, derived=derived)
+    given = locals()
+    del given["derived"]
+    given["type"] = COST_OBSERVED
+    return event(given, derived=derived)
 
 
 def workflow_started(

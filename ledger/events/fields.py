@@ -155,15 +155,17 @@ def problem_of_count(value: object) -> str:
 
 def check_usage(value: object) -> dict[str, int]:
     """Return token counts by bucket, in the order of `USAGE_FIELDS`."""
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         raise ValueError(f"expected an object of token counts, not {shown(value)}")
-    usage: dict[str, int] = {name: value[name] for name in USAGE_FIELDS if name in value}
+    usage: dict[str, int] = {}
+    for name in USAGE_FIELDS:
+        if name in value:
+            usage[name] = count = value[name]
+            if type(count) is not int or not 0 <= count <= TOKENS_MAX:
+                raise ValueError(f"{name}: {problem_of_count(count)}")
     if len(usage) != len(value):
         unknown = min(str(name) for name in value if name not in USAGE_FIELDS)
         raise ValueError(f"unknown bucket {shown(unknown)}; the buckets are {', '.join(USAGE_FIELDS)}")
-    for name, count in usage.items():
-        if type(count) is not int or not 0 <= count <= TOKENS_MAX:
-            raise ValueError(f"{name}: {problem_of_count(count)}")
     if usage.get("cache_write_1h_tokens", 0) > usage.get("cache_write_tokens", 0):
         raise ValueError("cache_write_1h_tokens is a part of cache_write_tokens and cannot exceed it")
     if not usage:

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
+from hashlib import sha256
 from mmap import mmap
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,9 +22,21 @@ from ledger.events.annotations import workflow_tagged
 from ledger.events.event import LEDGER_OPENED, LIFECYCLE_TYPES, Event, Line
 from ledger.events.fields import check_tags
 from ledger.events.runs import Runs
-from ledger.storage.line import EMPTY, ENDING_BYTES, Draft, Head, following, problem_of, seed
+from ledger.storage.line import EMPTY, ENDING_BYTES, LINE_BYTES_MAX, Draft, Head, following, problem_of, seed
 
-__all__ = ["Bytes", "Composed", "Receipt", "Tail", "compose", "drafts", "find", "ids_from", "runs_of", "with_runs"]
+__all__ = [
+    "Bytes",
+    "Composed",
+    "Receipt",
+    "Tail",
+    "compose",
+    "drafts",
+    "find",
+    "ids_from",
+    "runs_of",
+    "tail_after",
+    "with_runs",
+]
 
 Bytes = bytes | bytearray | mmap
 
@@ -78,6 +91,32 @@ class Tail(NamedTuple):
         return self.head if (self.head.seq, self.head.hash) == (receipt.seq, receipt.hash) else None
 
 
+def tail_after(tail: Tail, data: bytes, workflow_id: str) -> Tail | None:
+    """Return the tail after the lines that others appended, each verified against the line before it.
+
+    Args:
+        data: the bytes of the ledger from the hash of the last line on, `ENDING_BYTES` before the end of the tail.
+
+    Returns:
+        None when this is not what follows the tail; a `LedgerReader` finds out where, and why.
+    """
+    if data[:ENDING_BYTES] != following(tail.head.hash) or not data.endswith(b"\n", ENDING_BYTES):
+        return None
+    view, seq, before, start, at, digits = memoryview(data), tail.head.seq, 0, 0, ENDING_BYTES, b""
+    while at < len(data):
+        start, at = at, data.index(b"\n", at) + 1
+        digits = sha256(view[before : at - ENDING_BYTES]).hexdigest().encode()
+        if at - start > LINE_BYTES_MAX or not data.startswith(digits, at - ENDING_BYTES):
+            return None
+        before, seq = at - ENDING_BYTES, seq + 1
+    line = _line_at(data, start) or {}
+    if (line.get("seq"), line.get("workflow_id"), line.get("hash")) != (seq, workflow_id, digits.decode()):
+        return None
+    if not isinstance(recorded_at := line.get("recorded_at"), str):
+        return None
+    return Tail(Head(seq, tail.head.size + len(data) - ENDING_BYTES, line["hash"]), recorded_at)
+
+
 class Composed(NamedTuple):
     """The result of `compose`: the lines to write, one receipt per event, and the tail after them."""
 
@@ -118,60 +157,52 @@ def compose(
         LedgerMoved: the ledger is not at `expected_seq` and holds nothing of this batch from an earlier attempt.
         ConflictingEvent: an id is in the ledger with other content.
     """
-    head = tail.head
+    head, recorded_at = tail.head, max(now, tail.recorded_at)
     if expected_seq not in (None, head.seq) and not any(draft.written and draft.id in found for draft in batch):
         raise LedgerMoved(workflow_id, expected_seq, head.seq)
-    new = _NewLines(head.seq, head.hash, max(now, tail.recorded_at), tail.runs or Runs())
+    lines: list[bytes] = []
     if head.seq == 0:
-        new.open(workflow_id, origin())
-    receipts = [
-        _repeated(draft, line, durability, duplicate=not draft.written)
-        if (line := found.get(draft.id)) is not None
-        else new.add(draft, durability)
-        for draft in batch
-    ]
-    if not new.lines:
-        return Composed(new.lines, receipts, tail)
-    head = Head(new.seq, head.size + sum(map(len, new.lines)), new.digits)
-    return Composed(new.lines, receipts, Tail(head, new.recorded_at, None if tail.runs is None else new.runs))
-
-
-class _NewLines:
-    """The lines that a batch adds, one after the other."""
-
-    __slots__ = ("_added", "digits", "lines", "recorded_at", "runs", "seq")
-
-    def __init__(self, seq: int, digits: str, recorded_at: str, runs: Runs) -> None:
-        self.seq, self.digits, self.recorded_at, self.runs = seq, digits, recorded_at, runs
-        self.lines: list[bytes] = []
-        self._added: dict[str, bytes] = {}
-
-    def open(self, workflow_id: str, origin: str) -> None:
-        """Add the first line of a ledger, and the tags that the environment gives each new workflow."""
-        opening = Draft(Event(workflow_id, LEDGER_OPENED, {"format": 1, "origin": origin}), os.urandom(16).hex())
-        raw, self.digits = opening.encode(1, self.recorded_at, seed(workflow_id, origin))
-        self.seq, self.lines = 1, [raw]
+        raw, digits = _opened(workflow_id, origin(), recorded_at)
+        lines, head = [raw], Head(1, len(raw), digits)
         if tags := _environment_tags():
-            self.add(drafts([workflow_tagged(workflow_id, tags=tags, source={"kind": "environment"})])[0], "")
+            tagged = drafts([workflow_tagged(workflow_id, tags=tags, source={"kind": "environment"})])
+            head = _add(lines, tagged, Tail(head, recorded_at, None), {}, durability)[1].head
+    receipts, after = _add(lines, batch, Tail(head, recorded_at, tail.runs), found, durability)
+    return Composed(lines, receipts, after if lines else tail)
 
-    def add(self, draft: Draft, durability: str) -> Receipt:
-        """Add the line of an event that the ledger does not have; one that the batch has twice is added once.
 
-        Raises:
-            ConflictingEvent: the batch has its id with other content.
-        """
-        if (had := self._added.get(draft.id)) is not None:
-            return _repeated(draft, orjson.loads(had), durability, duplicate=True)
-        run, kind = None, draft.event.type
-        if kind in LIFECYCLE_TYPES:
-            run = self.runs.next_run(kind) if draft.needs_run else None
-            self.runs = self.runs.after(kind, run or draft.event.fields["run"])
-        self.seq += 1
-        raw, self.digits = draft.encode(self.seq, self.recorded_at, following(self.digits), run)
-        self.lines.append(raw)
-        self._added[draft.id] = raw
-        workflow_id = draft.event.workflow_id
-        return Receipt(workflow_id, draft.id, self.seq, self.digits, duplicate=False, durability=durability)
+def _add(
+    lines: list[bytes], batch: Sequence[Draft], tail: Tail, found: dict[str, Line], durability: str
+) -> tuple[list[Receipt], Tail]:
+    """Add the lines of the events that a ledger does not have; an id that the batch has twice is added once.
+
+    Raises:
+        ConflictingEvent: the ledger or the batch has an id with other content.
+    """
+    (seq, size, digits), recorded_at, known_runs = tail
+    runs, receipts, added = known_runs or Runs(), list[Receipt](), dict[str, bytes]()
+    for draft in batch:
+        event, id, run = draft.event, draft.id, None
+        if (line := found.get(id)) is not None or id in added:
+            duplicate = line is None or not draft.written
+            receipts.append(_repeated(draft, line or orjson.loads(added[id]), durability, duplicate=duplicate))
+            continue
+        if event.type in LIFECYCLE_TYPES:
+            run = runs.next_run(event.type) if draft.needs_run else None
+            runs = runs.after(event.type, run or event.fields["run"])
+        seq += 1
+        raw, digits = draft.encode(seq, recorded_at, following(digits), run)
+        added[id] = raw
+        size += len(raw)
+        receipts.append(Receipt(event.workflow_id, id, seq, digits, False, durability))  # noqa: FBT003
+    lines += added.values()
+    return receipts, Tail(Head(seq, size, digits), recorded_at, None if known_runs is None else runs)
+
+
+def _opened(workflow_id: str, origin: str, recorded_at: str) -> tuple[bytes, str]:
+    """Return the first line of a ledger, and its hash."""
+    opening = Draft(Event(workflow_id, LEDGER_OPENED, {"format": 1, "origin": origin}), os.urandom(16).hex())
+    return opening.encode(1, recorded_at, seed(workflow_id, origin))
 
 
 def _environment_tags() -> dict[str, str]:

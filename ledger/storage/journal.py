@@ -11,15 +11,15 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Concatenate, Final, Literal, ParamSpec, TypeVar
+from typing import Final, Literal, TypeVar
 
 from ledger.errors import DamagedLedger, DurabilityUnknown, LedgerUnavailable, LockedLedger
 from ledger.events.event import Event, Line
 from ledger.events.timestamps import Clock, to_wire
-from ledger.storage.append import Composed, Receipt, Tail, compose, drafts, with_runs
+from ledger.storage.append import Composed, Receipt, Tail, compose, drafts, tail_after, with_runs
 from ledger.storage.files import Files, OpenFile, is_fenced, set_fence, write_all
 from ledger.storage.id_index import IdIndex
-from ledger.storage.line import Draft, Head
+from ledger.storage.line import ENDING_BYTES, Draft, Head
 from ledger.storage.locks import LockTimeout
 from ledger.storage.reader import LedgerReader
 from ledger.storage.recovery import copy_verified, last_tail
@@ -28,11 +28,12 @@ __all__ = ["Durability", "Journal"]
 
 Durability = Literal["always", "batch", "none"]
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 _WRITE_BYTES_MAX: Final = 8 * 1024 * 1024
 """One `write` of whole lines; larger batches take several."""
+_READ_AT_ONCE_BYTES: Final = 64 * 1024
+"""What other writers of a ledger append between two appends of this one is less, most often."""
 _COPY: Final = "copy"
 """What a reader does that lifts a fence."""
 
@@ -84,7 +85,7 @@ class Journal:
             if self._pid != os.getpid():
                 self._forget()
             with self._lock:
-                file, receipts = self._locked("append to", self._write, batch, expected_seq)
+                file, receipts = self._locked("append to", lambda file: self._write(file, batch, expected_seq))
             try:
                 if self._durability != "always" or self._confirmed(file):
                     return receipts
@@ -122,9 +123,7 @@ class Journal:
         if file.stuck:
             file.let_go()
 
-    def _locked(
-        self, doing: str, work: Callable[Concatenate[OpenFile, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> tuple[OpenFile, T]:
+    def _locked(self, doing: str, work: Callable[[OpenFile], T]) -> tuple[OpenFile, T]:
         """Lock the file that the path names, work on it, and unlock it; when it is fenced, copy it first."""
         try:
             while True:
@@ -132,7 +131,7 @@ class Journal:
                 self._files.lock(file)
                 try:
                     if self._is_valid(file):
-                        return file, work(file, *args, **kwargs)
+                        return file, work(file)
                     self._file = self._tail = None
                     if self._files.is_at(file, self.path):
                         copy_verified(self._files, file, self.path, self.workflow_id)
@@ -194,6 +193,11 @@ class Journal:
 
     def _verified_from(self, file: OpenFile, tail: Tail, size: int) -> Tail | None:
         """Return the tail after what others appended; None when a torn line follows it."""
+        start = tail.head.size - ENDING_BYTES
+        if size - start <= _READ_AT_ONCE_BYTES:
+            data = self._files.read(file, start, size - start)
+            if len(data) == size - start and (after := tail_after(tail, data, self.workflow_id)) is not None:
+                return after
 
         def read_at(offset: int, count: int) -> bytes:
             return self._files.read(file, offset, count)
@@ -204,12 +208,12 @@ class Journal:
         return None if reader.torn_bytes else Tail(reader.head, recorded_at)
 
     def _composed(self, file: OpenFile, tail: Tail, batch: Sequence[Draft], expected_seq: int | None) -> Composed:
-        wanted = {draft.id for draft in batch if draft.search}
-        needs_runs = tail.runs is None and any(draft.needs_run for draft in batch)
+        wanted = [draft.id for draft in batch if draft.search]
+        needs_runs = tail.runs is None and True in [draft.needs_run for draft in batch]
         found: dict[str, Line] = {}
         if tail.head.seq and (wanted or needs_runs):
             with self._files.map(file, tail.head.size) as ledger:
-                found = self._ids.find(ledger, tail.head.size, wanted, self.path) if wanted else {}
+                found = self._ids.find(ledger, tail.head.size, set(wanted), self.path) if wanted else {}
                 tail = with_runs(tail, lambda: ledger) if needs_runs else tail
         elif needs_runs:
             tail = with_runs(tail, lambda: b"")

@@ -169,8 +169,8 @@ class Draft:
             self._rest,
             _BEFORE_HASH,
         )
-        digits = chain_hash(before, body)
-        return body + following(digits), digits
+        digits = hashlib.sha256(before + body).hexdigest()
+        return body + digits.encode() + _AFTER_HASH, digits
 
     def differences(self, line: Line) -> list[str]:
         """Return the fields in which a line of the same id differs from this event.

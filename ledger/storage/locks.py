@@ -30,7 +30,8 @@ _VARIABLE: Final = "COSTLEDGER_LOCK_SECONDS"
 _AGAIN_SECONDS: Final = 0.25
 """How long a reader waits at least: enough for a ledger that others only append to."""
 
-_POLL_SECONDS, _POLL_SECONDS_MAX = 0.000_05, 0.02
+_POLL_SECONDS, _POLL_SECONDS_MAX, _POLLS = 0.000_02, 0.02, 8
+"""A waiting writer asks again after an eighth of the time that it has waited, within these bounds."""
 
 _stuck: set[Path] = set()
 """Files whose last lock by this process timed out."""
@@ -61,16 +62,20 @@ def lock(fd: int, path: Path, *, shared: bool = False) -> None:
         OSError: the file system refused.
     """
     if not try_lock(fd, shared=shared):
-        seconds = _seconds(path, shared=shared)
-        until, pause = time.monotonic() + seconds, _POLL_SECONDS
-        while not try_lock(fd, shared=shared):
-            if time.monotonic() >= until:
-                _stuck.add(path)
-                raise LockTimeout(holder_of(fd), seconds)
-            time.sleep(pause)
-            pause = min(2 * pause, _POLL_SECONDS_MAX)
+        _wait(fd, path, shared=shared)
     if _stuck:
         _stuck.discard(path)
+
+
+def _wait(fd: int, path: Path, *, shared: bool) -> None:
+    """Lock a file that another process has locked."""
+    seconds, start = _seconds(path, shared=shared), time.monotonic()
+    while not try_lock(fd, shared=shared):
+        waited = time.monotonic() - start
+        if waited >= seconds:
+            _stuck.add(path)
+            raise LockTimeout(holder_of(fd), seconds)
+        time.sleep(min(max(_POLL_SECONDS, waited / _POLLS), _POLL_SECONDS_MAX))
 
 
 def try_lock(fd: int, *, shared: bool = False) -> bool:

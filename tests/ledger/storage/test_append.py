@@ -12,7 +12,8 @@ from ledger import cost_observed, workflow_ended, workflow_started
 from ledger.errors import ConflictingEvent, DamagedLedger, InvalidInput, LedgerMoved
 from ledger.events.event import Event
 from ledger.events.runs import Runs
-from ledger.storage.append import Composed, Tail, compose, drafts, find, ids_from, runs_of, with_runs
+from ledger.storage.append import Composed, Tail, compose, drafts, find, ids_from, runs_of, tail_after, with_runs
+from ledger.storage.line import ENDING_BYTES
 
 PATH = Path("w.jsonl")
 NOW = "2026-01-01T00:00:00.000000Z"
@@ -50,6 +51,19 @@ def test_each_id_has_one_line_and_is_found_by_its_first_receipt(batches: list[li
     starts = [0, *(match.end() for match in re.finditer(b"\n", ledger))][: len(lines)]
     assert [at for _, at in ids_from(ledger, 0)] == starts
     assert find(ledger, ["absent"] * 1 + [f"absent {n}" for n in range(20)], PATH) == {}
+
+
+@given(st.lists(ids, min_size=1, max_size=4), st.data())
+def test_the_lines_of_others_are_followed_unless_a_byte_of_them_differs(agents: list[str], data: st.DataObject) -> None:
+    first = composed([cost_observed("w", cost_usd="1")], Tail())
+    others = composed([cost_observed("w", agent=agent, cost_usd="1") for agent in agents], first.tail)
+    text = b"".join([*first.lines, *others.lines])[first.tail.head.size - ENDING_BYTES :]
+    assert tail_after(first.tail, text, "w") == others.tail._replace(runs=None)
+    assert tail_after(first.tail, text, "other") is None
+    assert tail_after(first.tail, text[:ENDING_BYTES], "w") is None
+    assert tail_after(first.tail, text + data.draw(st.sampled_from([b"x", b"\n", b"{}\n"])), "w") is None
+    at = data.draw(st.integers(0, len(text) - 1))
+    assert tail_after(first.tail, text[:at] + bytes([text[at] ^ 1]) + text[at + 1 :], "w") is None
 
 
 def test_the_lines_continue_the_chain_and_no_line_is_dated_before_the_one_above() -> None:

@@ -34,8 +34,9 @@ def extended(ledger: bytes, *ids: str) -> bytes:
 
 
 @pytest.fixture(params=[1000, 100_000])
-def look_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How much is looked through at once: some lines of these small ledgers, or all."""
+def look_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> int:
+    """How much is looked through at once: some lines of these small ledgers, or all. The index goes to `tmp_path`."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("ledger.storage.id_index._INDEXED_BYTES", request.param)
     return int(request.param)
 
