@@ -10,16 +10,19 @@ from ledger.pricing.price_book import PriceBook
 __all__ = ["price_book"]
 
 
-def price_book(config: Path | None) -> PriceBook:
+def price_book(config: Path | None, data: Path | None = None) -> PriceBook:
     """Return the prices in use: those that a configuration file names, and for all else genai-prices.
+
+    Args:
+        data: the data directory, where rates are stored for other processes.
 
     Raises:
         InvalidConfig: the file cannot be used.
     """
     if config is None:
-        return GenaiPrices()
+        return GenaiPrices(folder=data)
     from ledger.config.schema import load
     from ledger.pricing.overrides import Overridden
 
     loaded = load(config)
-    return Overridden(loaded.prices, GenaiPrices(loaded.providers))
+    return Overridden(loaded.prices, GenaiPrices(loaded.providers, data))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ledger.pricing.price_corrections import VERSION, corrected
+from ledger.pricing.price_corrections import VERSION, changes_of, corrected
 from ledger.pricing.rates import Rate, Rates, lowest
+from ledger.pricing.stored_rates import StoredRates
 from ledger.providers.model_names import is_of_its_maker, provider_of, spellings
 from ledger.providers.service_tiers import service_tier_of
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, ModelPrice, Provider
+    from genai_prices.types import ModelInfo, ModelPrice, Provider, StartDateConstraint, TimeOfDateConstraint
 
 __all__ = ["GenaiPrices", "rates_of_price"]
 
@@ -59,11 +61,14 @@ class GenaiPrices:
     Args:
         providers: the provider whose prices apply to a name without one, by a glob of the name: "glm-*"; the first
             match counts.
+        folder: where rates are stored for other processes, which then need not load the list; None: nowhere.
     """
 
-    def __init__(self, providers: Mapping[str, str] | None = None) -> None:
-        self._providers = dict(providers or {})
+    def __init__(self, providers: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
+        self._providers, self._folder = dict(providers or {}), folder
+        self._stored = None if folder is None else StoredRates(folder, self._providers)
         self._found = lru_cache(maxsize=_CACHED_RATES_MAX)(self._find)
+        self._on = lru_cache(maxsize=_CACHED_RATES_MAX)(self._rates_on)
         self._at = lru_cache(maxsize=_CACHED_RATES_MAX)(self._rates_at)
 
     @cached_property
@@ -73,19 +78,17 @@ class GenaiPrices:
 
         return f"genai-prices {version('genai-prices')} + corrections {VERSION}"
 
-    def __reduce__(self) -> tuple[type[GenaiPrices], tuple[dict[str, str]]]:
+    def __reduce__(self) -> tuple[type[GenaiPrices], tuple[dict[str, str], Path | None]]:
         """Pickle without the caches: another process fills its own."""
-        return GenaiPrices, (self._providers,)
+        return GenaiPrices, (self._providers, self._folder)
 
     def rates(self, model: str, moment: datetime | None, service_tier: str | None = None) -> Rates | None:
         """See `PriceBook.rates`."""
-        found = self._found(model)
-        if not found:
-            return None
-        when = (moment or datetime.now(UTC)).astimezone(UTC)
-        by_minute = any(listed.by_minute for listed in found)
-        minute = when.time().replace(second=0, microsecond=0) if by_minute else time.min
-        return self._at(model, when.date(), minute, service_tier_of(service_tier))
+        when, tier = (moment or datetime.now(UTC)).astimezone(UTC), service_tier_of(service_tier)
+        of_day = self._on(model, when.date(), tier)
+        if of_day is not None:
+            return of_day[0]
+        return self._at(model, when.date(), when.time().replace(second=0, microsecond=0), tier)
 
     def names(self) -> Iterator[str]:
         """Yield the models that have a price, as the book spells them."""
@@ -98,6 +101,18 @@ class GenaiPrices:
     def _find(self, model: str) -> tuple[_Listed, ...]:
         provider = provider_of(model, self._providers)
         return _listed(f"{provider}/{model}" if provider else model)
+
+    def _rates_on(self, model: str, day: date, service_tier: str | None) -> tuple[Rates | None] | None:
+        """Return the rates of a whole day, in a tuple; None for a model whose rates change within a day."""
+        if self._stored is not None and (stored := self._stored.find(model, service_tier, day)) is not None:
+            return stored
+        found = self._found(model)
+        if any(listed.by_minute for listed in found):
+            return None
+        rates = self._at(model, day, time.min, service_tier)
+        if self._stored is not None:
+            self._stored.add(model, service_tier, _days_around(day, found), rates)
+        return (rates,)
 
     def _rates_at(self, model: str, day: date, minute: time, service_tier: str | None) -> Rates | None:
         when = datetime.combine(day, minute, UTC)
@@ -145,12 +160,25 @@ def _listed(model: str) -> tuple[_Listed, ...]:
     return ()
 
 
-def _depends_on_time(info: ModelInfo) -> bool:
-    from genai_prices.types import TimeOfDateConstraint
-
+def _constraints(info: ModelInfo) -> list[StartDateConstraint | TimeOfDateConstraint]:
     priced = info.prices if isinstance(info.prices, list) else []
-    constraints = [price.constraint for price in priced] + [v.constraint for v in info.price_variants or ()]
-    return any(isinstance(constraint, TimeOfDateConstraint) for constraint in constraints)
+    every = [price.constraint for price in priced] + [variant.constraint for variant in info.price_variants or ()]
+    return [constraint for constraint in every if constraint is not None]
+
+
+def _depends_on_time(info: ModelInfo) -> bool:
+    from genai_prices.types import StartDateConstraint
+
+    return not all(isinstance(constraint, StartDateConstraint) for constraint in _constraints(info))
+
+
+def _days_around(day: date, found: Iterable[_Listed]) -> tuple[date, date]:
+    """Return from which day on, and until which one, the rates are those of a day; none depend on the time of day."""
+    changes = {date.min, date.max}
+    for provider, info, _ in found:
+        changes |= {getattr(constraint, "start_date", day) for constraint in _constraints(info)}
+        changes |= changes_of(provider.id, info.id)
+    return max(change for change in changes if change <= day), min(change for change in changes if change > day)
 
 
 def _rates_of(book: str, listed: _Listed, when: datetime, service_tier: str | None) -> Rates | None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from ledger.pricing.rates import Correction, Rate, Rates
 
-__all__ = ["CORRECTIONS", "VERSION", "corrected"]
+__all__ = ["CORRECTIONS", "VERSION", "changes_of", "corrected"]
 
 VERSION: Final = "2026-11-28"
 """The day of the last change of this list; events name it with their price book."""
@@ -71,6 +71,12 @@ def corrected(rates: Rates, provider: str, model: str, day: date) -> Rates:
         ):
             return _applied(rates, correction)
     return rates
+
+
+def changes_of(provider: str, model: str) -> set[date]:
+    """Return the days on which a correction of a provider's model begins, or applies no longer."""
+    own = [each for each in CORRECTIONS if (each.provider, each.model) == (provider, model)]
+    return {day for each in own for day in (each.since, each.until) if day is not None}
 
 
 def _applied(rates: Rates, correction: Correction) -> Rates:

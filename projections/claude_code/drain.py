@@ -239,8 +239,9 @@ def _main(data: str, lock: int) -> int:
     fcntl.fcntl(lock, fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # not inherited by processes that the drain may start
     spool = Spool(data)
     try:
-        config = config_file(Path(data))
-        drain(spool, DirectoryStore(Path(data)), price_book(config), configured_budgets(config), lock=lock)
+        path = Path(data)
+        config = config_file(path)
+        drain(spool, DirectoryStore(path), price_book(config, path), configured_budgets(config), lock=lock)
     except Exception as error:
         spool.log(_now(), f"drain: {type(error).__name__}: {error}")
         return 1

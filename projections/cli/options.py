@@ -240,7 +240,7 @@ def prices() -> PriceBook:
     """
     from ledger.config.select import price_book
 
-    return price_book(config_path())
+    return price_book(config_path(), data_path())
 
 
 def idle_after() -> timedelta:
