@@ -94,6 +94,9 @@ def from_wire(text: str) -> int:
     Raises:
         InvalidMoney: any other spelling.
     """
+    decimals = text[2:]
+    if text[:2] == "0." and decimals.isdecimal() and decimals[-1] != "0" and text.isascii() and 2 <= len(decimals) <= 9:
+        return int(decimals) * _UNITS[len(decimals)]  # most amounts; the general case takes half as long again
     if (match := _WIRE.match(text)) is not None:
         dollars, decimals = match.groups()
         if decimals[-1] != "0" or len(decimals) == 2:

@@ -13,7 +13,7 @@ import msgspec
 
 from ledger.events.event import Line
 
-__all__ = ["TypedLine", "UsageCounts", "as_mapping", "decoded", "typed"]
+__all__ = ["LineSource", "TypedLine", "UsageCounts", "as_mapping", "decoded", "typed"]
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
@@ -29,19 +29,31 @@ class UsageCounts(msgspec.Struct, frozen=True, gc=False):
     web_search_requests: _Count = 0
 
 
-class TypedLine(msgspec.Struct, gc=False):
-    """The fields of a line that are folded or explained; None for one that it has not.
+class LineSource(msgspec.Struct, gc=False):
+    """Where a line was read from; None for what its source does not name."""
+
+    kind: Any = None
+    file: Any = None
+    line: Any = None
+    interrupted: Any = None
+    spent_at_from: Any = None
+
+
+class TypedLine(msgspec.Struct, gc=False, kw_only=True):
+    """The fields of a line that are folded or explained, in the order in which most lines have them: the decoder looks
+    for each after the one before. None for one that a line has not.
 
     `usage` is a `UsageCounts` in a decoded line, and a mapping in one that was made from a mapping.
     """
 
     v: int
     seq: int
+    id: str
     type: str
     workflow_id: str
     recorded_at: str
-    id: str
-    hash: str
+    observed_at: Any = None
+    spent_at: Any = None
     agent: Any = None
     session_id: Any = None
     model: Any = None
@@ -50,14 +62,13 @@ class TypedLine(msgspec.Struct, gc=False):
     counter: Any = None
     cost_usd: Any = None
     cost_source: Any = None
-    usage: UsageCounts | None = None
+    price_book: Any = None
     final: Any = None
     partial: Any = None
     reason: Any = None
-    price_book: Any = None
-    observed_at: Any = None
-    spent_at: Any = None
-    source: Any = None
+    usage: UsageCounts | None = None
+    source: LineSource | None = None
+    hash: str
     run: Any = None
     issue_number: Any = None
     workflow_template: Any = None
@@ -73,6 +84,7 @@ class TypedLine(msgspec.Struct, gc=False):
 
 _DECODER: Final = msgspec.json.Decoder(TypedLine)
 _FIELDS: Final = frozenset(TypedLine.__struct_fields__)
+_SOURCE_FIELDS: Final = frozenset(LineSource.__struct_fields__)
 
 
 def decoded(lines: bytes) -> list[TypedLine] | None:
@@ -87,7 +99,11 @@ def decoded(lines: bytes) -> list[TypedLine] | None:
 
 def typed(line: Mapping[str, Any]) -> TypedLine:
     """Return a line that was parsed before; its values may be of any type."""
-    return TypedLine(**{"id": "", "hash": ""} | {name: value for name, value in line.items() if name in _FIELDS})
+    found = TypedLine(**{"id": "", "hash": ""} | {name: value for name, value in line.items() if name in _FIELDS})
+    if (source := line.get("source")) is not None:
+        named = source if isinstance(source, Mapping) else {"kind": ""}  # older versions accepted any value
+        found.source = LineSource(**{name: value for name, value in named.items() if name in _SOURCE_FIELDS})
+    return found
 
 
 def as_mapping(line: TypedLine) -> Line:

@@ -36,7 +36,7 @@ __all__ = ["LedgerReader", "ReadAt", "problem_of_fields"]
 ReadAt = Callable[[int, int], bytes]
 """`(offset, count) -> bytes`, as `os.pread`."""
 
-_CHUNK_BYTES: Final = 1024 * 1024
+_CHUNK_BYTES: Final = 64 * 1024
 
 
 class LedgerReader:

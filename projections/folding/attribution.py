@@ -71,7 +71,7 @@ def _update(meter: Meter, spent: Spent, *, ended: bool) -> None:
     chosen, below = meter.chosen(ended=ended), meter.below
     meter.decides = _decider(chosen)
     for calls in meter.calls:
-        _take_in(meter, calls, spent, ended=ended)
+        _take_in(meter, calls, spent)
     tokens, unpriced_tokens = meter.settled_tokens, 0
     if below is not None:
         unpriced_tokens = below.unpriced_tokens
@@ -113,9 +113,9 @@ def _report(meter: Meter, tokens: Tokens, unpriced_tokens: int, basis: int, new_
     meter.tokens, meter.unpriced_tokens, meter.basis, meter.new_basis = tokens, unpriced_tokens, basis, new_basis
 
 
-def _take_in(meter: Meter, calls: Calls, spent: Spent, *, ended: bool) -> None:
+def _take_in(meter: Meter, calls: Calls, spent: Spent) -> None:
     """Add the changes of calls to the sums of their meter, and book them."""
-    below, (counts, *tokens) = meter.below, calls.update(ended=ended)
+    below, (_, counts, *tokens) = meter.below, calls.update()
     if below is not None:
         below.tokens = tuple(map(add, below.tokens, tokens))
         below.basis += counts

@@ -6,7 +6,7 @@ It is the sum of the spend over all quarter hours, so it agrees with every repor
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from operator import add
@@ -14,7 +14,6 @@ from typing import Final
 
 from projections.folding.attribution import bring_up_to_date, lacking, levels_below
 from projections.folding.basis import PARTIAL, PRICED, REPORTED
-from projections.folding.calls import Calls
 from projections.folding.meters import MESSAGE, MODEL, Path
 from projections.folding.readings import Tokens
 from projections.folding.spend import AMOUNTS, TOKENS, Amounts, Spend, amounts_of
@@ -140,12 +139,12 @@ def possible_double_counting(tree: Tree) -> list[str]:
 
 def _repeated(tree: Tree) -> dict[str, int]:
     """Return the messages that are below several meters, and below how many."""
-    groups: list[Calls | set[str]] = [calls for meter in tree.meters.values() for calls in meter.calls]
-    groups += [meter.below.messages for meter in tree.meters.values() if meter.below is not None]
-    every = set[str]().union(*groups)
-    if len(every) == sum(map(len, groups)):
+    below = [meter.below for meter in tree.meters.values() if meter.below is not None]
+    groups = [one for each in below for calls in each.calls.values() for one in (calls.highest, calls.settled)]
+    named: list[Collection[str]] = [*groups, *(each.messages for each in below)]
+    if len(set[str]().union(*named)) == sum(map(len, named)):
         return {}
-    return {message: count for message, count in Counter(chain(*groups)).items() if count > 1}
+    return {message: count for message, count in Counter(chain(*named)).items() if count > 1}
 
 
 def retries_without_counter(tree: Tree) -> list[str]:

@@ -92,8 +92,7 @@ def _step(state: State, line: TypedLine, before: int | None, cost: int | None, e
         before, cost: of the workflow, before the line and after it.
         earlier: the reading before it of its meter, or of its counter.
     """
-    source = line.source
-    source = source if isinstance(source, dict) else {}
+    file, number = (None, None) if line.source is None else (line.source.file, line.source.line)
     agent, session_id, model, _ = _path(line) if line.type == COST_OBSERVED else (None,) * 4
     return Step(
         seq=line.seq,
@@ -107,8 +106,8 @@ def _step(state: State, line: TypedLine, before: int | None, cost: int | None, e
         from_nanousd=before,
         to_nanousd=cost,
         why=_why(line, earlier, state),
-        file=file if isinstance(file := source.get("file"), str) else None,
-        line=number if isinstance(number := source.get("line"), int) else None,
+        file=file if isinstance(file, str) else None,
+        line=number if isinstance(number, int) else None,
     )
 
 
@@ -148,7 +147,7 @@ def _why(line: TypedLine, earlier: int | None, state: State) -> str:
     reads = money.shown(money.from_wire(line.cost_usd))
     text = f"first reading, {reads}" if earlier is None else f"reads {reads}, was {money.shown(earlier)}"
     notes = [note for note in ("final", "partial") if getattr(line, note)]
-    if isinstance(source := line.source, dict) and source.get("interrupted") is True:
+    if line.source is not None and line.source.interrupted is True:
         notes.append("the run had begun before and not ended; what it spent after its last result is unknown")
     if line.cost_source == "priced":
         notes.append(f"priced by {line.price_book or 'an unnamed price book'}")

@@ -6,10 +6,9 @@ given and returns it; for an earlier state, fold again from the first line.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from ledger.errors import NOT_OURS, InvalidMoney, OddLine, shown
 from ledger.events import money, timestamps
@@ -25,15 +24,14 @@ from ledger.events.event import (
     WORKFLOW_TAGGED,
     Line,
 )
-from ledger.events.runs import Runs
 from ledger.events.typed_line import TypedLine, as_mapping, typed
 from ledger.events.workflow_ids import is_workflow_id
 from ledger.events.worktrees import without_worktree
-from projections.folding.attribution import bring_up_to_date, settle
+from projections.folding.attribution import settle
+from projections.folding.call_readings import read_calls
 from projections.folding.calls import reading_of
 from projections.folding.line_values import (
     counter_of,
-    evidence_of,
     impossible,
     moment_of,
     name_in,
@@ -45,100 +43,22 @@ from projections.folding.line_values import (
 )
 from projections.folding.meters import Meter, Path
 from projections.folding.readings import NO_TOKENS, Reading
-from projections.folding.spend import Dated, Spent, quarter_of
-from projections.folding.tree import Tree
+from projections.folding.state import (
+    RUNNING,
+    Acceptance,
+    State,
+    active,
+    book_under,
+    initial,
+    take_source,
+    take_time,
+)
+from projections.folding.tree import Tree, calls_for
 
 __all__ = ["RUNNING", "Acceptance", "State", "fold", "fold_lines", "initial"]
 
-RUNNING: Final = "running"
-_AGENT_LOG: Final = "claude_stream"
-"""The kind of source whose logs are in a project's `agents` folder."""
 _LONG: Final = timedelta(days=1)
 """After so long without activity, an end without a time of its own does not show how long the workflow lasted."""
-
-
-class Acceptance(NamedTuple):
-    """The facts that an accepted finding covers, and the reason for the acceptance."""
-
-    covers: str
-    reason: str
-
-
-@dataclass(slots=True, eq=False)
-class State:
-    """The state of a workflow after some of its lines.
-
-    Attributes:
-        accepted: the accepted findings, by their kind; the last acceptance of a kind counts.
-        moves: by session, None for all else, the workflow that it was moved to last and the agent's name there.
-        opened_for_move: its first move is to itself: the ledger was opened so that another one could be moved to it.
-        unread_events: the number of lines of a type or version that this version cannot read.
-        error_message, end_time: of the end that decides.
-        start_time: of the earliest start.
-        run_start: when the current run started; "" in the first.
-        started: a program has started the current run, and not only an import.
-        restarted_at: when a program last started the current run again without an end before.
-        kinds: of the sources of its readings; "" for those that name none.
-        folder: the project whose `agents` folder its logs were read from, by their paths; None without such a log.
-        last_activity: the latest moment of its readings, starts and ends; None without any.
-        ended_late: the end that decides has no time of its own, and was recorded long after all activity before it.
-        minute: the current minute of the spend, "YYYY-MM-DDTHH:MM", and `evidence` that for it; `booked` is its
-            quarter hour with that evidence and the run.
-    """
-
-    workflow_id: str
-    status: str = RUNNING
-    runs: Runs = field(default_factory=Runs)
-    tree: Tree = field(default_factory=Tree)
-    event_count: int = 0
-    readings: int = 0
-    unread_events: int = 0
-    created_at: str = ""
-    updated_at: str = ""
-    start_time: str | None = None
-    end_time: str | None = None
-    issue_number: int | None = None
-    workflow_template: str | None = None
-    project: str | None = None
-    branch: str | None = None
-    folder: str | None = None
-    kinds: set[str] = field(default_factory=set)
-    estimated_nanousd: int | None = None
-    budget_nanousd: int | None = None
-    error_message: str | None = None
-    run_start: str = ""
-    started: bool = False
-    restarted_at: str = ""
-    last_activity: str | None = None
-    ended_late: bool = False
-    accepted: dict[str, Acceptance] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    moves: dict[str | None, tuple[str, str | None]] = field(default_factory=dict)
-    opened_for_move: bool = False
-    minute: str = ""
-    evidence: str | None = None
-    booked: Dated | None = None
-
-    @property
-    def cost_nanousd(self) -> int:
-        """The cost of the workflow."""
-        return self.tree.cost_nanousd
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it was only opened so that another one could be moved to it, and no event says anything of it."""
-        own = self.readings or self.runs.run or self.accepted or self.unread_events
-        return self.opened_for_move and not own
-
-    @property
-    def ended(self) -> bool:
-        """Whether its current run has ended."""
-        return self.runs.ended
-
-
-def initial(workflow_id: str) -> State:
-    """Return the state before the first line."""
-    return State(workflow_id)
 
 
 def fold(state: State, line: Line) -> State:
@@ -156,35 +76,49 @@ def fold_lines(state: State, lines: Sequence[TypedLine]) -> State:
     Raises:
         InvalidEvent: see `fold`.
     """
-    for line in lines:
-        state.event_count += 1
-        kind = line.type
-        try:
-            if line.v > FORMAT_VERSION:
-                state.unread_events += 1
-            elif kind == COST_OBSERVED:
-                _cost_observed(state, line)
-            elif kind in LIFECYCLE_TYPES:
-                _lifecycle(state, line)
-            elif kind == FINDING_ACCEPTED:
-                _finding_accepted(state, line)
-            elif kind == WORKFLOW_TAGGED:
-                _tagged(state, line)
-            elif kind == WORKFLOW_MOVED:
-                _workflow_moved(state, line)
-            elif kind != LEDGER_OPENED:
-                state.unread_events += 1
-        except InvalidMoney as error:
-            raise impossible(line, "cost_usd", str(error)) from None
-        except NOT_OURS:
-            raise OddLine(as_mapping(line)) from None
+    before, rest = state.event_count, iter(lines)
+    line = next(rest, None)
+    try:
+        while line is not None:
+            if line.type == COST_OBSERVED and line.v <= FORMAT_VERSION:
+                line = _cost_observed(state, line, rest)
+            else:
+                _take(state, line)
+                state.event_count += 1
+                line = next(rest, None)
+    except InvalidMoney as error:
+        raise impossible(lines[state.event_count - before], "cost_usd", str(error)) from None
+    except NOT_OURS:
+        raise OddLine(as_mapping(lines[state.event_count - before])) from None
     if lines:
         state.created_at = state.created_at or lines[0].recorded_at
         state.updated_at = lines[-1].recorded_at
     return state
 
 
-def _cost_observed(state: State, line: TypedLine) -> None:
+def _take(state: State, line: TypedLine) -> None:
+    """Take in a line that is no reading."""
+    kind = line.type
+    if line.v > FORMAT_VERSION:
+        state.unread_events += 1
+    elif kind in LIFECYCLE_TYPES:
+        _lifecycle(state, line)
+    elif kind == FINDING_ACCEPTED:
+        _finding_accepted(state, line)
+    elif kind == WORKFLOW_TAGGED:
+        _tagged(state, line)
+    elif kind == WORKFLOW_MOVED:
+        _workflow_moved(state, line)
+    elif kind != LEDGER_OPENED:
+        state.unread_events += 1
+
+
+def _cost_observed(state: State, line: TypedLine, rest: Iterator[TypedLine]) -> TypedLine | None:
+    """Take in a reading, and where it is of a call, those of calls that follow it.
+
+    Returns:
+        The first line that was not taken in; None when no line is left.
+    """
     tree, message, subagent, cost = state.tree, line.message_id, line.subagent, line.cost_usd
     above: Path = (line.agent, line.session_id, line.model, None)
     try:
@@ -197,15 +131,13 @@ def _cost_observed(state: State, line: TypedLine) -> None:
         name_in(line, "message_id", message)
     if subagent is not None:
         name_in(line, "subagent", subagent)
-    state.readings += 1
+    is_call = type(cost) is str and message is not None and line.counter is None
+    if is_call and (calls := calls_for(parent, message, subagent)) is not None:
+        return read_calls(state, line, rest, parent, calls)
     moment = line.recorded_at if line.observed_at is None else moment_of(line)
-    _take_time(state, moment, line)
-    _take_source(state, line.source)
+    take_time(state, moment, line)
+    take_source(state, line.source)
     usage = usage_of(line)
-    if cost is not None and message is not None and line.counter is None:
-        call = (nanousd_of(line), rank_in(line), usage, moment)
-        tree.call(parent, message, subagent, call, line.seq)
-        return
     meter = parent if message is None else tree.meter((*above[:3], message))
     if subagent is not None:
         tree.label(meter, subagent)
@@ -213,15 +145,9 @@ def _cost_observed(state: State, line: TypedLine) -> None:
         _take_reading(state, line, meter, reading_of((nanousd_of(line), rank_in(line), usage, moment)), moment)
     elif usage != NO_TOKENS:  # no tokens need no price; unknown tokens do
         tree.use(meter, usage or NO_TOKENS, counter_of(line))
-
-
-def _take_time(state: State, moment: str, line: TypedLine) -> None:
-    """Record the activity of a reading, and book it under the quarter hour in which it was spent."""
-    spent_at, spent_at_from = (moment, None) if line.spent_at is None else evidence_of(line)
-    if line.reason is None:
-        _active(state, spent_at, line)
-    if spent_at[:16] != state.minute or spent_at_from != state.evidence:
-        _book_under(state, spent_at, spent_at_from, line)
+    state.readings += 1
+    state.event_count += 1
+    return next(rest, None)
 
 
 def _take_reading(state: State, line: TypedLine, meter: Meter, reading: Reading, moment: str) -> None:
@@ -237,22 +163,6 @@ def _take_reading(state: State, line: TypedLine, meter: Meter, reading: Reading,
     state.tree.read(meter, reading, at)
 
 
-def _take_source(state: State, source: object) -> None:
-    """Record the kind of source of a reading, and which project's `agents` folder it was read from."""
-    if not isinstance(source, dict):
-        state.kinds.add("")
-        return
-    kind, file = source.get("kind"), source.get("file")
-    if not isinstance(kind, str):
-        return
-    state.kinds.add(kind)
-    if kind == _AGENT_LOG and isinstance(file, str):
-        folder, agents, _ = file.replace("\\", "/").partition(f"/agents/{state.workflow_id}/")
-        if agents and folder and "\0" not in folder:
-            project = without_worktree(folder, state.workflow_id)
-            state.folder = project if state.folder is None else min(state.folder, project)
-
-
 def _lacks_counter(state: State, meter: Meter, nanousd: int, line: TypedLine, moment: str) -> bool:
     """Return whether a reading is of a counter that restarted at zero, without its name.
 
@@ -264,26 +174,6 @@ def _lacks_counter(state: State, meter: Meter, nanousd: int, line: TypedLine, mo
     read = state.tree.restarted.get(meter)
     restarted = read is not None and nanousd < read.cost_nanousd and moment >= state.restarted_at
     return restarted or (nanousd < meter.settled_nanousd and moment >= state.run_start)
-
-
-def _active(state: State, moment: str, line: TypedLine) -> None:
-    """Record the moment of a reading, a start or an end; no activity is later than its record."""
-    moment = min(moment, line.recorded_at)
-    if state.last_activity is None or moment > state.last_activity:
-        state.last_activity = moment
-
-
-def _book_under(state: State, moment: str, spent_at_from: str | None, line: TypedLine) -> None:
-    """Book all changes from now on under the quarter hour of this moment."""
-    try:
-        booked = (quarter_of(moment), spent_at_from, state.runs.run or 1)
-    except ValueError:
-        name = next((name for name in ("spent_at", "observed_at") if getattr(line, name) is not None), "recorded_at")
-        raise impossible(line, name, f"expected a time, not {shown(moment)}") from None
-    if booked != state.booked:
-        bring_up_to_date(state.tree)
-        state.tree.spent = state.tree.spend.setdefault(booked, Spent())
-    state.minute, state.evidence, state.booked = moment[:16], spent_at_from, booked
 
 
 def _new_meter(tree: Tree, path: Path, line: TypedLine) -> Meter:
@@ -313,12 +203,12 @@ def _lifecycle(state: State, line: TypedLine) -> None:
             state.started = True
     elif kind in END_TYPES:
         moment, active_at = moment_of(line), state.last_activity
-        _active(state, moment, line)
+        active(state, moment, line)
         if run < before.run:
             return
         state.status, state.end_time = kind.removeprefix("workflow_"), moment
         state.ended_late = line.observed_at is None and _is_long_after(moment, active_at)
-        _book_under(state, moment, named_evidence(line), line)
+        book_under(state, moment, named_evidence(line), line)
         state.error_message = text_in(line, "error_message")
         state.tree.end()
 
@@ -358,7 +248,7 @@ def _take_metadata(state: State, line: TypedLine) -> None:
     """Take the metadata of a start; the last start that names a field counts."""
     if line.observed_at is not None or line.source is None:  # an import without a time happened at an unknown moment
         moment = moment_of(line)
-        _active(state, moment, line)
+        active(state, moment, line)
         state.start_time = moment if state.start_time is None else min(state.start_time, moment)
     issue = line.issue_number
     if issue is not None:

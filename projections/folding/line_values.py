@@ -71,8 +71,7 @@ def evidence_of(line: TypedLine) -> tuple[str, str]:
 
 def named_evidence(line: TypedLine) -> str | None:
     """Return the evidence for the time of a reading or an end whose source has no time for it."""
-    source = line.source
-    named = source.get("spent_at_from") if isinstance(source, dict) else None
+    named = None if line.source is None else line.source.spent_at_from
     return named if isinstance(named, str) and "\0" not in named else None
 
 

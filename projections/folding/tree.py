@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from projections.folding.calls import Call, Calls, basis_bits, reading_of
+from projections.folding.calls import Calls, basis_bits
 from projections.folding.counters import NEVER, MeterCounters, Moment
 from projections.folding.meters import MESSAGE, OWN, ROOT, Below, Meter, Path
 from projections.folding.readings import NO_TOKENS, Reading, Tokens, lower_bound
 from projections.folding.spend import Dated, Spent
 
-__all__ = ["Tree"]
+__all__ = ["Tree", "calls_for", "takes_all"]
 
 
 @dataclass(slots=True, eq=False)
@@ -108,25 +108,6 @@ class Tree:
             meter.decides = OWN
         self.dirty.update((meter, meter.parent))
 
-    def call(self, parent: Meter, message: str, subagent: str | None, call: Call, seq: int) -> None:
-        """Take in a priced reading without a counter of a message."""
-        below = parent.below
-        calls = None if below is None else below.calls.get(subagent)
-        if calls is None or message not in calls.highest:
-            calls = _calls_for(parent, message, subagent)
-        if calls is None:
-            meter = self.meter((*parent.path[:3], message))
-            if subagent is not None:
-                self.label(meter, subagent)
-            self.read(meter, reading_of(call), (call[-1], seq))
-            return
-        change = calls.read(message, call, seq, ended=self.ended)
-        if change is not None:
-            parent.grown_nanousd += change
-            self.dirty.add(parent)
-        elif self.ended:
-            self.dirty.add(parent)  # a late reading can take away the last word of a final one above it
-
     def read(self, meter: Meter, reading: Reading, at: Moment) -> None:
         """Take in a priced reading without a counter.
 
@@ -188,11 +169,12 @@ class Tree:
             return
         ended = self.ended
         for meter in self.dirty:
+            for calls in meter.calls:
+                meter.grown_nanousd += calls.grow()
+                if ended:
+                    meter.latest_below_at = max(meter.latest_below_at, calls.last_at)
             current = meter
             while True:
-                if ended:
-                    for calls in current.calls:
-                        current.latest_below_at = max(current.latest_below_at, calls.last_at)
                 change = current.evaluated(ended=ended) - current.cost_nanousd
                 current.cost_nanousd += change
                 parent = current.parent
@@ -217,7 +199,8 @@ class Tree:
         for meter in reversed(self.meters.values()):  # parents are made before their children
             for calls in meter.calls:
                 calls.end()
-                meter.grown_nanousd += calls.cost_nanousd - calls.settled_nanousd
+                calls.grow()
+                meter.grown_nanousd += calls.grown_nanousd
                 meter.latest_below_at = max(meter.latest_below_at, calls.last_at)
             cost = meter.evaluated(ended=True)
             if cost != meter.cost_nanousd or meter.latest is not meter.highest or meter.counters or meter.calls:
@@ -236,7 +219,7 @@ class Tree:
             for calls in meter.calls:
                 calls.settle()
             if meter.below is not None:
-                meter.below.settled_nanousd = sum(calls.cost_nanousd for calls in meter.calls)
+                meter.below.settled_nanousd = sum(calls.settled_nanousd for calls in meter.calls)
             if meter.parent is not None and meter.parent.below is not None:  # parents are made before their children
                 meter.parent.below.settled_nanousd += meter.settled_nanousd
             if meter.counters is not None:
@@ -245,18 +228,33 @@ class Tree:
             meter.latest_at = meter.latest_below_at = NEVER
 
 
-def _calls_for(parent: Meter, message: str, subagent: str | None) -> Calls | None:
+def calls_for(parent: Meter, message: str, subagent: str | None) -> Calls | None:
     """Return the calls that a message can be read among; None when it needs a meter."""
     below = parent.below = parent.below or Below()
+    calls = below.calls.get(subagent)
+    if calls is not None and message in calls.highest:
+        return calls
     if message in below.messages:
         return None
-    for name, calls in below.calls.items():
-        if message in calls:
-            return calls if message in calls.highest and subagent in (None, name) else None
-    if subagent not in below.calls:
+    for name, other in below.calls.items():
+        if message in other:
+            return other if message in other.highest and subagent in (None, name) else None
+    if calls is None:
         key = parent.path[:3] if subagent is None else (subagent, *parent.path[1:3])
-        below.calls[subagent] = Calls(key)
-    return below.calls[subagent]
+        calls = below.calls[subagent] = Calls(key)
+    return calls
+
+
+def takes_all(parent: Meter, calls: Calls, subagent: str | None) -> bool:
+    """Return whether every message that a sub-agent reads below a meter is, or can be, among these calls."""
+    below = parent.below
+    return (
+        below is not None
+        and len(below.calls) == 1
+        and below.calls.get(subagent) is calls
+        and not below.messages
+        and not calls.settled
+    )
 
 
 def _parent(path: Path) -> Path:

@@ -56,14 +56,15 @@ def test_a_call_costs_its_highest_reading_and_once_it_ended_its_latest(sequence:
     found = Calls((None, None, None))
     if after:
         found.end()
-    for seq, call in enumerate(sequence):
-        found.read("m", call, seq, ended=after)
+    for call in sequence:
+        found.read("m", call, ended=after)
+    found.sum_up()
     highest = max(sequence, key=reading_of)
     latest = max(enumerate(sequence), key=lambda pair: (pair[1][3], pair[0]))[1]
     assert found.cost_nanousd == (latest if after else highest)[0]
     if not after:
-        found.update(ended=False)
         found.end()
+        found.sum_up()
     assert found.cost_nanousd == latest[0]
     assert reading_of(found.figure("m", ended=True)) == reading_of(latest)
 
