@@ -29,6 +29,7 @@ SUITES: Final[Mapping[str, str]] = {
     "ledger.sources.transcript": "ledger/importing/test_transcript_importer.py",
     "projections.folding.basis": "projections/folding/test_breakdown.py",
     "projections.folding.line_values": "projections/folding/test_fold.py",
+    "projections.folding.state": "projections/folding/test_fold.py",
     "projections.folding.tree": "projections/folding/test_meters.py",
     "projections.folding.models_used": "projections/cli/commands/test_prices.py",
     "projections.cli.report_options": "projections/cli/commands/test_spend.py",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ledger.errors import NOT_OURS, OddLine
@@ -43,12 +43,13 @@ class Step(NamedTuple):
     line: int | None
 
 
-def steps(lines: Iterable[TypedLine], *, after: int = 0) -> Iterator[Step]:
+def steps(chunks: Iterable[Sequence[TypedLine]], *, after: int = 0) -> Iterator[Step]:
     """Yield the steps of a ledger's lines, in order; from the first's `from` to the last's `to` they are gapless.
 
     They are made one at a time, so memory grows with the fold alone, by the meters of the ledger.
 
     Args:
+        chunks: the lines, some at a time.
         after: only the steps after this seq; the lines up to it are folded all the same.
 
     Raises:
@@ -56,20 +57,21 @@ def steps(lines: Iterable[TypedLine], *, after: int = 0) -> Iterator[Step]:
     """
     state: State | None = None
     cost: int | None = None
-    for line in lines:
-        state = state or initial(line.workflow_id)
-        try:
-            is_asked = line.seq > after
-            if not is_asked and cost is not None:  # once known it stays known; its figure is computed when it is asked
-                fold_lines(state, (line,))
-                continue
+    for lines in chunks:
+        state = state or initial(lines[0].workflow_id)
+        if cost is not None and lines[-1].seq <= after:  # once known it stays known; it is computed when it is asked
+            fold_lines(state, lines)
+            continue
+        for line in lines:
             before = None if cost is None else state.cost_nanousd
-            earlier = _earlier(state, line) if is_asked else None
-            cost = cost_after(fold_lines(state, (line,)), line, before)
-            if is_asked and (cost != before or line.type in OTHER_STEPS):
-                yield _step(state, line, before, cost, earlier)
-        except NOT_OURS:
-            raise OddLine(as_mapping(line)) from None
+            try:
+                is_asked = line.seq > after
+                earlier = _earlier(state, line) if is_asked else None
+                cost = cost_after(fold_lines(state, (line,)), line, before)
+                if is_asked and (cost != before or line.type in OTHER_STEPS):
+                    yield _step(state, line, before, cost, earlier)
+            except NOT_OURS:
+                raise OddLine(as_mapping(line)) from None
 
 
 def cost_after(state: State, line: TypedLine, before: int | None) -> int | None:

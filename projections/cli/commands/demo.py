@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -145,8 +144,8 @@ def _play(ledgers: DirectoryStore, history: SqliteHistory) -> None:
         _print_row(row, before)
         before = row.actual_cost_nanousd
     out.print(Text("Why is it $2.37? Every event that moved the number, back to the line of the log:", style="bold"))
-    lines = chain.from_iterable(ledgers.read(WORKFLOW_ID).typed_chunks())
-    steps_table(list(steps(lines)), _inside_examples, out).print(out)
+    moved = list(steps(ledgers.read(WORKFLOW_ID).typed_chunks()))
+    steps_table(moved, _inside_examples, out).print(out)
 
 
 def _serve(data: Path, port: int) -> None:

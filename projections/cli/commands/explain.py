@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, Final
 
 import click
@@ -97,7 +97,7 @@ class _Steps:
         self.read = 0
 
     def __iter__(self) -> Iterator[Step]:
-        found, last = steps(chain.from_iterable(self.lines.typed_chunks()), after=self.after), self.after
+        found, last = steps(self.lines.typed_chunks(), after=self.after), self.after
         for step in islice(found, self.limit):
             self.count += step.type not in OTHER_STEPS
             self.cost_nanousd, last = step.to_nanousd or 0, step.seq

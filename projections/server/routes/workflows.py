@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
-from itertools import chain
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -253,7 +252,7 @@ async def explain(
 
 def _explained(service: Service, adw_id: str, after: int, limit: int) -> Response:
     lines, found, following, read = service.lines(adw_id), Entries(limit), None, 0
-    for step in steps(chain.from_iterable(lines.typed_chunks()), after=after):
+    for step in steps(lines.typed_chunks(), after=after):
         if found.full:
             following, read = found.last_seq, step.seq
             break

@@ -19,7 +19,6 @@ from ledger import MemoryStore, workflow
 from ledger.capture.workflow import Workflow
 from ledger.errors import ConflictingEvent, InvalidEvent, InvalidInput
 from ledger.events.event import Line, workflow_started
-from ledger.events.typed_line import typed
 from projections.folding.explain import steps
 from projections.replay.refresh import project
 
@@ -201,7 +200,7 @@ def test_results_after_a_start_that_did_not_end_are_lower_bounds_and_explain_why
     assert (row.actual_cost_nanousd, row.cost_basis) == (30_000_000, "partial")
     assert (
         "had begun before and not ended"
-        in [step.why for step in steps(map(typed, store.read("w"))) if step.to_nanousd][-1]
+        in [step.why for step in steps(store.read("w").typed_chunks()) if step.to_nanousd][-1]
     )
     with workflow("w", store=store) as wf:
         wf.charge(client.ask(100, session="s-2"))
