@@ -212,7 +212,8 @@ class SqliteHistory(HistoryStore):
 
     @contextlib.contextmanager
     def rebuilding(self) -> Iterator[Fresh]:
-        with self._connection.errors(), fresh_rows(self._connection, self._write_batch, self._remove_rows) as fresh:
+        write, remove = self._write_batch, self._remove_rows
+        with self._connection.errors(), fresh_rows(self._connection, write, remove, self._log) as fresh:
             yield fresh
 
     def parts(self) -> dict[str, LedgerPart]:

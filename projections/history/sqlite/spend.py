@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from projections.folding.spend import AMOUNTS, NAMES, Spend
@@ -41,6 +41,11 @@ class SqliteSpend:
         else:
             self._db.executemany(self._remove_one, gone)
         self._db.executemany(self._insert, [(adw_id, *row) for row in rows if row not in stored])
+
+    def replace(self, rows: Mapping[str, Sequence[Spend]]) -> None:
+        """Store these as the rows of some workflows."""
+        self._db.executemany(self._remove, [(adw_id,) for adw_id in rows])
+        self._db.executemany(self._insert, [(adw_id, *row) for adw_id, spend in rows.items() for row in spend])
 
     def of(self, adw_id: str) -> tuple[Spend, ...]:
         """Return a workflow's rows, in the order of their names."""
