@@ -119,9 +119,8 @@ class PostgresHistory(HistoryStore):
         return None if values is None else row_of(values)
 
     def ids(self, prefix: str) -> list[str]:
-        query = f"SELECT adw_id FROM ({self._rows}) found WHERE starts_with(adw_id, %s)"
-        found = self._connection.run(lambda cursor: cursor.execute(query, (prefix,)).fetchall())
-        return sorted(values[0] for values in found)
+        query = f"SELECT adw_id FROM {self._history} WHERE starts_with(adw_id, %s)"
+        return self._connection.run(lambda cursor: sorted(name for (name,) in cursor.execute(query, (prefix,))))
 
     def recorded(self, adw_id: str) -> Recorded:
 
