@@ -239,6 +239,14 @@ def test_all_rows_that_match_are_saved_and_not_one_page_of_them(visit: Visit) ->
     assert len(rows) == DONE
 
 
+def test_the_spend_of_each_group_is_saved_with_its_amounts(visit: Visit) -> None:
+    page = visit.open(f"#/spend?by=project&since={day(0)}&until={day(0)}")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="CSV").click()
+    (row,) = csv.DictReader(saved.value.path().read_text().splitlines())
+    assert (row["day"], row["project"], row["cost_usd"]) == (day(0), "/home/sam/shop", "3.75")
+
+
 def test_the_demo_serves_a_page_whose_figures_rise(browser: Browser, tmp_path: Path) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "projections", "demo", "--serve", "--port", "0"]

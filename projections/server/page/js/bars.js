@@ -2,7 +2,7 @@
 
 import { dollars, drawn, frame } from "./chart.js";
 import { colours, OTHERS, swatch } from "./colours.js";
-import { h, s } from "./dom.js";
+import { button, fill, h, s } from "./dom.js";
 import { many as counted, nanousd, periodBriefly, periodInFull, usd } from "./format.js";
 import { periodsOf } from "./periods.js";
 
@@ -45,13 +45,8 @@ export function stackedBars(spend, shown) {
   const element = h("div", { class: "bars" });
   const redraw = (focus) => {
     const bars = byPeriod(spend, shown, out);
-    const controls = h(
-      "div",
-      { class: "legend-line" },
-      legend(spend, shown.name, out, redraw),
-      dwarfs(bars) && logarithmic(redraw),
-    );
-    element.replaceChildren(controls, chart(spend, bars, shown, dwarfs(bars) && logarithms));
+    const controls = [legend(spend, shown.name, out, redraw), dwarfs(bars) && logarithmic(redraw)];
+    fill(element, h("div", { class: "legend-line" }, controls), chart(spend, bars, shown, dwarfs(bars) && logarithms));
     if (focus) element.querySelector(`#${CSS.escape(focus)}`)?.focus();
   };
   redraw();
@@ -64,46 +59,32 @@ function legend({ groups, by }, name, out, redraw) {
   const paid = groups.filter(({ cost_usd: cost }) => nanousd(cost) !== 0n);
   const own = paid.filter(({ group }) => colour(group) !== OTHERS);
   const others = paid.filter(({ group }) => colour(group) === OTHERS);
-  const button = (id, its, series, text) => {
+  const entry = (id, its, series, text) => {
     const hides = its.every(({ group }) => out.has(group));
     const turn = () => {
       for (const { group } of its) hides ? out.delete(group) : out.add(group);
       redraw(id);
     };
     const title = `${text}: ${hides ? "show" : "hide"}`;
-    return h(
-      "li",
-      {},
-      h("button", { type: "button", id, class: "series", "aria-pressed": String(!hides), title, onclick: turn }, [
-        swatch(series),
-        text,
-      ]),
-    );
+    const shows = { id, class: "series", "aria-pressed": String(!hides), title };
+    return h("li", {}, button([swatch(series), text], turn, shows));
   };
   if (!by) return null;
   return h(
     "ul",
     { class: "legend" },
-    own.map((one, at) => button(`series-${at}`, [one], colour(one.group), name(one.group))),
-    others.length > 0 && button("series-others", others, OTHERS, counted(others.length, "other")),
+    own.map((one, at) => entry(`series-${at}`, [one], colour(one.group), name(one.group))),
+    others.length > 0 && entry("series-others", others, OTHERS, counted(others.length, "other")),
   );
 }
 
-const logarithmic = (redraw) =>
-  h(
-    "button",
-    {
-      type: "button",
-      class: "quiet",
-      id: "logarithms",
-      "aria-pressed": String(logarithms),
-      onclick: () => {
-        logarithms = !logarithms;
-        redraw("logarithms");
-      },
-    },
-    "Logarithmic",
-  );
+function logarithmic(redraw) {
+  const turn = () => {
+    logarithms = !logarithms;
+    redraw("logarithms");
+  };
+  return button("Logarithmic", turn, { class: "quiet", id: "logarithms", "aria-pressed": String(logarithms) });
+}
 
 /** Whether one period dwarfs the others. */
 function dwarfs(bars) {

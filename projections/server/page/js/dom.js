@@ -35,6 +35,9 @@ function nodes(children) {
     .map((child) => (child instanceof Node ? child : String(child)));
 }
 
+/** A button that does something in the page. */
+export const button = (text, onclick, properties = {}) => h("button", { type: "button", onclick, ...properties }, text);
+
 /** Replace the content of an element. */
 export function fill(element, ...children) {
   element.replaceChildren(...nodes(children));
@@ -99,9 +102,16 @@ export function table({ caption, columns, rows, foot, most = Infinity }) {
     body.append(...made(hidden));
     event.target.parentElement.remove();
   };
-  const button = h("button", { type: "button", onclick: open }, `Show all ${rows.length.toLocaleString("en-US")}`);
-  return h("div", {}, framed, h("p", { class: "more" }, button));
+  const all = button(`Show all ${rows.length.toLocaleString("en-US")}`, open);
+  return h("div", {}, framed, h("p", { class: "more" }, all));
 }
+
+/** The columns of a table: "Model/wide, Cost/figures". */
+export const heads = (text) =>
+  text.split(", ").map((one) => {
+    const [name, ...kinds] = one.split("/");
+    return Object.assign({ name }, ...kinds.map((kind) => ({ [kind]: true })));
+  });
 
 /** Figures are aligned right, times are never broken, a wide column takes the rest and cuts what is longer; `less` has no room on small screens. */
 const kind = (column) => ["figures", "when", "wide", "named", "file", "track", "less"].filter((name) => column[name]).join(" ") || null;
@@ -136,6 +146,10 @@ export const section = (title, ...children) => {
 
 /** Text that is cut where there is no room for it; hovering shows all of it. */
 export const cut = (text) => (text ? h("span", { class: "cut", title: text }, text) : "");
+
+/** A paragraph; what is between backticks is code. */
+export const says = (kind, text) =>
+  h("p", { class: kind }, text.split("`").map((part, at) => (at % 2 ? h("code", {}, part) : part)));
 
 export const loading = () => h("p", { class: "loading" }, "Loading…");
 
@@ -184,15 +198,8 @@ export const problem = (error, again) =>
     "div",
     { class: "problem", role: "alert" },
     h("p", {}, error.message),
-    again && h("button", { type: "button", onclick: again }, "Try again"),
+    again && button("Try again", again),
   );
-
-/** A file made here and saved by the browser. */
-export function save(name, type, text) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
-  h("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
-}
 
 /** Announce a change to the eye: the background flashes once. */
 export function flash(element) {

@@ -1,6 +1,6 @@
 // Parts that several pages show: a status, a cost that changes on the spot, a list of findings, ways to choose.
 
-import { cut, fill, flash, h } from "./dom.js";
+import { button, cut, fill, flash, h } from "./dom.js";
 import { brief, count, duration, isActive, isHeld, local, many, nanousd, noFigure, percent, rowCost, usd, wire } from "./format.js";
 import { workflowLink } from "./router.js";
 
@@ -40,9 +40,8 @@ export const workflowName = (id) => h("a", { href: workflowLink(id), class: "id 
 
 /** A row's project by the last part of its path; the whole, and the branch, on hovering. */
 export function project({ project, branch }) {
-  const last = (project ?? "").split(/[\\/]/).findLast((part) => part);
   const title = branch ? `${project}, branch ${branch}` : project;
-  return project ? h("span", { class: "cut", title }, last ?? project) : "";
+  return project ? h("span", { class: "cut", title }, lastPart(project)) : "";
 }
 
 /** @param {{issue_number: number | null}} row */
@@ -134,17 +133,14 @@ export const share = (of) => h("span", { class: "share" }, bar(of), h("span", {}
 
 /** One of several ways to show something. @param {[string, string][]} options value and what people read */
 export const toggle = (label, options, chosen, choose) =>
-  h(
-    "div",
-    { class: "switch small", role: "group", "aria-label": label },
+  h("div", { class: "switch small", role: "group", "aria-label": label }, [
     options.map(([value, text]) =>
-      h(
-        "button",
-        { type: "button", id: `show-${value}`, "aria-pressed": String(value === chosen), onclick: () => choose(value) },
-        text,
-      ),
+      button(text, () => choose(value), { id: `show-${value}`, "aria-pressed": String(value === chosen) }),
     ),
-  );
+  ]);
+
+/** The pages of a table. @param {any[]} steps buttons, and where one is */
+export const pager = (of, ...steps) => h("nav", { class: "pager", "aria-label": `Pages of the ${of}` }, steps);
 
 /**
  * Name what is in the address and not understood here; else the answer would pass for the one that was asked for.
@@ -165,6 +161,26 @@ export function leftOut(query, meanings) {
     cut(named),
   );
 }
+
+/** A figure by itself; what `to` leads to, if anything. */
+export const card = (name, figure, notes, { to, title } = {}) =>
+  h(to ? "a" : "div", { class: "card", href: to, title }, [
+    h("span", {}, name),
+    h("strong", {}, figure),
+    notes.map((note) => note && h("small", {}, note)),
+  ]);
+
+/** A pair of a list of facts; nothing where there is no value. */
+export const fact = (name, value) =>
+  value !== "" && value !== null && h("div", { class: "pair" }, h("dt", {}, name), h("dd", {}, value));
+
+/** What a group is called. */
+export function groupName(group, by) {
+  if (group === null) return by === "model" || by === "agent" ? "(unattributed)" : "(none)";
+  return by === "issue" ? `#${group}` : by === "project" ? lastPart(group) : String(group);
+}
+
+const lastPart = (path) => path.split(/[\\/]/).findLast(Boolean) ?? path;
 
 /** A labelled control. */
 export const field = (label, control) => h("label", { class: "field" }, h("span", {}, label), control);

@@ -1,7 +1,8 @@
 // What needs attention: findings about workflows and about the server, each with its next step, or accepted.
 
+import { act } from "../actions.js";
 import { api } from "../api.js";
-import { h, table } from "../dom.js";
+import { h, heads, table } from "../dom.js";
 import { many } from "../format.js";
 import { workflowName } from "../parts.js";
 
@@ -18,16 +19,8 @@ export async function findings(signal, scope, done) {
       [h("code", {}, one.next_step), scope !== "read" && settled(one, done)],
     ]),
   ];
-  if (!found.length)
-    return h(
-      "p",
-      { class: "quietly" },
-      "Nothing needs attention. ",
-      h("a", { href: "#/health" }, "Prove the ledgers"),
-      " to be sure.",
-    );
-  const columns = [{ name: "Where", named: true }, { name: "What" }, { name: "Next step" }];
-  return table({ caption: "Needs attention", columns, rows: found, most: FINDINGS_SHOWN });
+  if (!found.length) return h("p", { class: "quietly" }, "Nothing needs attention. ", h("a", { href: "#/health" }, "Prove the ledgers"), " to be sure.");
+  return table({ caption: "Needs attention", columns: heads("Where/named, What, Next step"), rows: found, most: FINDINGS_SHOWN });
 }
 
 const RESYNCED = ["held", "source_grown", "copy_held", "copy_overwritten", "copy_wrong"];
@@ -37,33 +30,18 @@ const ENDS = { completed: "It completed", failed: "It failed", cancelled: "It wa
 function settled({ adw_id: id, kind }, done) {
   const resync = () => api.resync(id, kind.endsWith("held"));
   const ends = Object.entries(kind === "silent" ? ENDS : {});
+  const button = (text, title, work) => [" ", act(text, { class: "small", title }, work, done)];
   return [
-    RESYNCED.includes(kind) && act("Resync", "Read the sources again, and show pure replay", done, resync),
-    ends.map(([status, text]) => act(text, "Record its end", done, () => api.end(id, status))),
-    accept(id, kind, done),
+    RESYNCED.includes(kind) && button("Resync", "Read the sources again, and show pure replay", resync),
+    ends.map(([status, text]) => button(text, "Record its end", () => api.end(id, status))),
+    button("Accept…", "It is right as it is", () => accept(id, kind)),
   ];
 }
 
 /** Accept a finding whose figure is right as it is; the reason goes into the ledger. */
-const accept = (id, kind, done) =>
-  act("Accept…", "It is right as it is", done, () => {
-    const reason = window.prompt(`Why is ${id} right as it is? This stays in its ledger.`);
-    return reason?.trim() ? api.accept(id, reason, [kind]) : null;
-  });
-
-/** A button that does something once; `done` follows unless there was nothing to do. */
-function act(text, title, done, work) {
-  const button = h("button", { type: "button", class: "small", title }, text);
-  button.addEventListener("click", async () => {
-    button.disabled = true;
-    try {
-      if ((await work()) !== null) done();
-    } catch (error) {
-      button.replaceWith(h("span", { class: "bad" }, error.message));
-    }
-    button.disabled = false;
-  });
-  return [" ", button];
+function accept(id, kind) {
+  const reason = window.prompt(`Why is ${id} right as it is? This stays in its ledger.`);
+  return reason?.trim() ? api.accept(id, reason, [kind]) : false;
 }
 
 /** What is wrong with the server or whole ledgers; the health page has it all. */

@@ -1,6 +1,6 @@
 // Where a workflow's cost and tokens come from.
 
-import { cut, h, table } from "../dom.js";
+import { cut, heads, says, table } from "../dom.js";
 import { count, nanousd, nanousdOrNothing, percent, rowCost } from "../format.js";
 import { about, amount, lessLoud, share } from "../parts.js";
 
@@ -17,16 +17,11 @@ export function breakdown(row) {
   const names = [...new Set([...Object.keys(costs), ...Object.keys(used)])];
   const nano = (name) => nanousd(costs[name] ?? "0.00");
   names.sort((a, b) => Number(nano(b) - nano(a)) || all(used[b]) - all(used[a]));
-  if (!names.length) return h("p", { class: "quietly" }, "Nothing yet.");
+  if (!names.length) return says("quietly", "Nothing yet.");
   const unpriced = row.cost_breakdown.unpriced ?? {};
   return table({
     caption: "Cost by model",
-    columns: [
-      { name: "Model", wide: true },
-      { name: "Cost", figures: true },
-      { name: "Share", figures: true },
-      { name: "Tokens", figures: true },
-    ],
+    columns: heads("Model/wide, Cost/figures, Share/figures, Tokens/figures"),
     most: 12,
     rows: names.map((one) => [
       cut(one),
@@ -45,7 +40,7 @@ export function breakdown(row) {
 
 /** By kind of token. */
 export function tokens(row) {
-  if (!row.total_tokens) return h("p", { class: "quietly" }, "No reading has a number of tokens.");
+  if (!row.total_tokens) return says("quietly", "No reading has a number of tokens.");
   const kinds = [
     ["Uncached input", row.input_tokens],
     ["Cache writes", row.cached_tokens],
@@ -55,14 +50,10 @@ export function tokens(row) {
   return [
     table({
       caption: "Tokens by kind",
-      columns: [
-        { name: "Kind", wide: true },
-        { name: "Tokens", figures: true },
-        { name: "Share", figures: true },
-      ],
+      columns: heads("Kind/wide, Tokens/figures, Share/figures"),
       rows: kinds.map(([kind, tokens]) => [kind, count(tokens), share(tokens / row.total_tokens)]),
       foot: ["Total", count(row.total_tokens), ""],
     }),
-    h("p", { class: "note" }, `${percent(row.cache_efficiency_percent)} of what was read came from the cache.`),
+    says("note", `${percent(row.cache_efficiency_percent)} of what was read came from the cache.`),
   ];
 }

@@ -1,7 +1,7 @@
 // The course of a workflow's cost: each event that moved it, as a staircase.
 
 import { api } from "../api.js";
-import { fill, h, part } from "../dom.js";
+import { fill, h, part, says } from "../dom.js";
 import { count, isActive, word } from "../format.js";
 import { toggle } from "../parts.js";
 import { inOrder, staircase } from "../stairs.js";
@@ -39,9 +39,8 @@ export function courseOf(id, rowNow, ways, shown, signal) {
 
 /** Which part of a long ledger is drawn. */
 const undrawn = (row) =>
-  h(
-    "p",
-    { class: "note" },
+  says(
+    "note",
     `The last ${count(DRAWN)} of ${count(row.event_count)} events; costledger explain -- ${word(row.adw_id)} lists all.`,
   );
 
@@ -49,7 +48,7 @@ const undrawn = (row) =>
 function chart(moves, row, ways, shown) {
   ways.replaceChildren();
   const nothing = row.event_count > DRAWN ? "None of them moved the cost." : "No event has moved the cost yet.";
-  if (!moves.length) return { element: h("p", { class: "quietly" }, nothing), draw: () => {} };
+  if (!moves.length) return { element: says("quietly", nothing), draw: () => {} };
   const now = {
     status: row.status,
     cost: row.actual_cost_total,

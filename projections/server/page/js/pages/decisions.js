@@ -1,9 +1,9 @@
 // What to decide on: what the month comes to, the burn rate, budgets used up or nearly, and what cost most lately.
 
 import { api } from "../api.js";
-import { cut, h, section, table } from "../dom.js";
+import { cut, h, heads, section, table } from "../dom.js";
 import { day, many, nanousd, usd, ZONE } from "../format.js";
-import { amount, bar, budget, status, sum, workflowName } from "../parts.js";
+import { amount, bar, budget, card, groupName, status, sum, workflowName } from "../parts.js";
 import { daysOf } from "../periods.js";
 import { link, workflowLink } from "../router.js";
 
@@ -15,40 +15,23 @@ const LISTS = [
   ["Issues", "issue"],
   ["Tools", "tool"],
 ];
-const COLUMNS = [
-  { name: "Budget", named: true },
-  { name: "Period or status", when: true },
-  { name: "Spent" },
-];
 
 /** The month to date, and what it comes to by its end, as a card. @param {string} today */
 export function thisMonth({ month, month_to_date_usd: cost_usd, at_least, projection }, today) {
   const [since] = daysOf(month);
   const { projected_usd: most, low_usd: low, high_usd: high, method } = projection ?? {};
-  return h(
-    "a",
-    { class: "card", href: link(["spend"], { since, until: today }), title: method },
-    h("span", {}, "This month"),
-    h("strong", {}, sum({ cost_usd, at_least, unpriced_events: 0 })),
-    projection
-      ? [
-          h("small", {}, at_least && "at least ", amount(most), " by its end"),
-          low && h("small", {}, "probably ", usd(low), " to ", usd(high)),
-        ]
-      : h("small", {}, "no complete day yet to go on from"),
-  );
+  const notes = projection
+    ? [[at_least && "at least ", amount(most), " by its end"], low && ["probably ", usd(low), " to ", usd(high)]]
+    : ["no complete day yet to go on from"];
+  const figure = sum({ cost_usd, at_least, unpriced_events: 0 });
+  return card("This month", figure, notes, { to: link(["spend"], { since, until: today }), title: method });
 }
 
 /** What runs spends in an hour. */
 export function burning({ per_hour_usd: rate, running }) {
-  return h(
-    "a",
-    { class: "card", href: link(["workflows"], { status: "running" }) },
-    h("span", {}, "Burn rate"),
-    h("strong", {}, sum({ cost_usd: rate, at_least: running.some((one) => one.at_least), unpriced_events: 0 })),
-    h("small", {}, `an hour, of ${many(running.length, "running workflow")}`),
-    h("small", {}, "in the last hour, or since their start"),
-  );
+  const figure = sum({ cost_usd: rate, at_least: running.some((one) => one.at_least), unpriced_events: 0 });
+  const notes = [`an hour, of ${many(running.length, "running workflow")}`, "in the last hour, or since their start"];
+  return card("Burn rate", figure, notes, { to: link(["workflows"], { status: "running" }) });
 }
 
 /**
@@ -72,7 +55,7 @@ export async function budgets({ since, until }, signal) {
     "Budgets",
     table({
       caption: "Budgets, the most used first",
-      columns: COLUMNS,
+      columns: heads("Budget/named, Period or status/when, Spent"),
       rows: rows.map(([its, ...cells]) => [...cells, budget(its)]),
       most: 2 * SHOWN,
     }),
@@ -110,7 +93,7 @@ function list(title, by, { lines }, days) {
         h(
           "li",
           {},
-          h("a", { href: whose(one.group, by, days), class: by === "workflow" ? "id" : null }, cut(name(one.group, by))),
+          h("a", { href: whose(one.group, by, days), class: by === "workflow" ? "id" : null }, cut(groupName(one.group, by))),
           bar(Number(nanousd(one.cost_usd)) / most),
           h("span", { class: "figures" }, sum(one)),
         ),
@@ -118,9 +101,6 @@ function list(title, by, { lines }, days) {
     ),
   );
 }
-
-const name = (group, by) =>
-  by === "issue" ? `#${group}` : by === "project" ? (group.split(/[\\/]/).findLast(Boolean) ?? group) : group;
 
 const whose = (group, by, days) =>
   by === "workflow" ? workflowLink(group) : link(["spend"], { ...days, by: "workflow", where: `${by}=${group}` });

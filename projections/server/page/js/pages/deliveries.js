@@ -1,7 +1,8 @@
 // Webhooks: how each receiver fares, and the messages that were given up, to be sent again.
 
+import { act } from "../actions.js";
 import { api } from "../api.js";
-import { h, section, table } from "../dom.js";
+import { h, heads, says, section, table } from "../dom.js";
 import { count, local } from "../format.js";
 import { workflowName } from "../parts.js";
 
@@ -10,28 +11,10 @@ const SHOWN = 20;
 /** The section of webhooks. @param {() => void} again loads it again */
 export function deliveries({ endpoints, dead_letters: dead }, scope, again) {
   if (!endpoints.length)
-    return section(
-      "Webhooks",
-      h(
-        "p",
-        { class: "quietly" },
-        "None is configured; ",
-        h("code", {}, "[[webhooks]]"),
-        " in ",
-        h("code", {}, "costledger.toml"),
-        " names one.",
-      ),
-    );
+    return section("Webhooks", says("quietly", "None is configured; `[[webhooks]]` in `costledger.toml` names one."));
   const list = table({
     caption: "Webhooks",
-    columns: [
-      { name: "Endpoint" },
-      { name: "Delivered", figures: true },
-      { name: "Pending", figures: true },
-      { name: "Given up", figures: true },
-      { name: "Last delivery", when: true },
-      { name: "Last error" },
-    ],
+    columns: heads("Endpoint, Delivered/figures, Pending/figures, Given up/figures, Last delivery/when, Last error"),
     rows: endpoints.map((one) => [
       one.host,
       count(one.delivered),
@@ -42,39 +25,14 @@ export function deliveries({ endpoints, dead_letters: dead }, scope, again) {
     ]),
   });
   if (!dead.length) return section("Webhooks", list);
-  const resend = (letter) =>
-    scope === "admin" &&
-    h(
-      "button",
-      {
-        type: "button",
-        id: `resend-${letter.id}`,
-        onclick: async (event) => {
-          event.target.disabled = true;
-          try {
-            await api.resend(letter.id);
-            again();
-          } catch (error) {
-            event.target.replaceWith(h("span", { class: "bad" }, error.message));
-          }
-        },
-      },
-      "Send again",
-    );
+  const resend = ({ id }) => scope === "admin" && act("Send again", { id: `resend-${id}` }, () => api.resend(id), again);
   return section(
     "Webhooks",
     list,
     h("h3", {}, "Given up"),
     table({
       caption: "Messages that were given up",
-      columns: [
-        { name: "Made", when: true },
-        { name: "Event" },
-        { name: "Workflow" },
-        { name: "Attempts", figures: true },
-        { name: "Last error" },
-        { name: "" },
-      ],
+      columns: heads("Made/when, Event, Workflow, Attempts/figures, Last error, "),
       rows: dead.map((letter) => [
         local(letter.made_at),
         letter.type,

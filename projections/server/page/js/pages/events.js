@@ -1,21 +1,15 @@
 // A ledger's events, page by page: the content of each, where it was read, and what it did to the cost.
 
 import { api } from "../api.js";
-import { cut, h, part, table } from "../dom.js";
+import { button, cut, h, heads, part, says, table } from "../dom.js";
 import { count, local, nanousdOrNothing } from "../format.js";
-import { amount, change } from "../parts.js";
+import { amount, change, pager } from "../parts.js";
 import { inWords, isWhole, namesOf } from "./branch.js";
 
 const PAGE = 100;
-const COLUMNS = [
-  { name: "Seq", figures: true },
-  { name: "When", when: true },
-  { name: "Event", wide: true },
-  { name: "Content", figures: true, less: true },
-  { name: "Effect", figures: true },
-  { name: "Cost then", figures: true },
-  { name: "Read from", file: true },
-];
+const COLUMNS = heads(
+  "Seq/figures, When/when, Event/wide, Content/figures/less, Effect/figures, Cost then/figures, Read from/file",
+);
 const SHOWN_ELSEWHERE = ["v", "seq", "type", "workflow_id", "hash"];
 
 /**
@@ -40,8 +34,8 @@ export function events(id, branchNow, all, signal) {
               columns: COLUMNS,
               rows: found.events.map((event) => cells(event, open)),
             })
-          : h("p", { class: "quietly" }, "This ledger has no reading of it here; what was moved here is in another one."),
-        (after > 0 || found.next !== null) && pager(found.next, last, isWhole(branch)),
+          : says("quietly", "This ledger has no reading of it here; what was moved here is in another one."),
+        (after > 0 || found.next !== null) && pages(found.next, last, isWhole(branch)),
       ];
     },
     signal,
@@ -54,19 +48,16 @@ export function events(id, branchNow, all, signal) {
     const again = document.getElementById(id);
     (again?.disabled ? list.element.querySelector("button:not(:disabled)") : again)?.focus();
   };
-  const step = (id, text, enabled, to) =>
-    h("button", { type: "button", id, disabled: !enabled, onclick: turn(to) }, text);
-  function pager(next, last, whole) {
-    return h(
-      "nav",
-      { class: "pager", "aria-label": "Pages of the events" },
+  const step = (id, text, enabled, to) => button(text, turn(to), { id, disabled: !enabled });
+  const pages = (next, last, whole) =>
+    pager(
+      "events",
       step("events-first", "First", after > 0, 0),
       whole && step("events-before", "← Earlier", after > 0, Math.max(0, after - PAGE)),
       h("span", {}, `Events ${count(after + 1)} to ${count(last)} of ${count(Math.max(total, last))}`),
       step("events-after", "Later →", next !== null, next),
       whole && step("events-last", "Last", next !== null, Math.max(0, total - PAGE)),
     );
-  }
   return {
     element: list.element,
     load: list.load,
@@ -93,16 +84,11 @@ export function events(id, branchNow, all, signal) {
 }
 
 /** Whose readings are listed, and the way back to all events. */
-const only = (branch, all) =>
-  h(
-    "p",
-    { class: "chips" },
-    "Only ",
-    h("button", { type: "button", id: "events-all", class: "chip", title: "Show all events", onclick: all }, [
-      inWords(branch),
-      h("span", { "aria-hidden": "true" }, " ✕"),
-    ]),
-  );
+function only(branch, all) {
+  const text = [inWords(branch), h("span", { "aria-hidden": "true" }, " ✕")];
+  const shown = { id: "events-all", class: "chip", title: "Show all events" };
+  return h("p", { class: "chips" }, "Only ", button(text, all, shown));
+}
 
 function cells({ event, cost_before_usd: before, cost_after_usd: after }, open) {
   const meter = ["agent", "subagent", "model", "session_id", "message_id", "counter"].map((name) => event[name]).filter(Boolean);

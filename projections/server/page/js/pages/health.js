@@ -1,10 +1,11 @@
 // Health: whether rows follow their ledgers, whether the ledgers are what they were, and what did not arrive.
 
+import { act } from "../actions.js";
 import { api } from "../api.js";
-import { cut, fill, h, part, section, table } from "../dom.js";
+import { cut, fill, h, heads, part, says, section, table } from "../dom.js";
 import { count, local, many, word } from "../format.js";
 import { calmly, live } from "../live.js";
-import { workflowName } from "../parts.js";
+import { fact, workflowName } from "../parts.js";
 import { deliveries } from "./deliveries.js";
 
 const EVERY_MS = 5000;
@@ -12,7 +13,6 @@ const SHOWN = 20;
 const UNATTRIBUTED = "(unattributed)";
 const good = (...text) => h("p", {}, h("span", { class: "good" }, "✓ "), text);
 const boxed = (...what) => h("div", { class: "quietly" }, what);
-const fact = (name, value) => h("div", { class: "pair" }, h("dt", {}, name), h("dd", {}, value));
 const bad = (...text) => h("p", { class: "bad" }, "✕ ", text);
 
 /** @param {HTMLElement} main @param {import("../main.js").View} view */
@@ -69,26 +69,12 @@ function copied({ error, waiting }) {
 }
 
 function verification(last, scope, again) {
-  const answer = h("span", { role: "status", class: "bad" });
-  const begin = async () => {
-    try {
-      await api.verify();
-      again();
-    } catch (error) {
-      answer.textContent = error.message;
-    }
-  };
   const running = last && last.finished_at === null;
   const button =
-    scope === "admin" &&
-    h(
-      "button",
-      { type: "button", id: "verify", disabled: running, onclick: begin },
-      running ? "Verifying…" : "Verify now",
-    );
+    scope === "admin" && act(running ? "Verifying…" : "Verify now", { id: "verify", disabled: running }, api.verify, again);
   return section(
     "Verification",
-    boxed(outcome(last), h("div", { class: "actions" }, button || null, answer)),
+    boxed(outcome(last), h("div", { class: "actions" }, button)),
     last?.findings_count ? findings(last) : null,
   );
 }
@@ -105,7 +91,7 @@ function outcome(last) {
 const findings = (last) =>
   table({
     caption: "Findings",
-    columns: [{ name: "Workflow" }, { name: "Finding" }, { name: "Next step" }],
+    columns: heads("Workflow, Finding, Next step"),
     rows: last.findings.map((finding) => [
       workflowName(finding.workflow_id),
       finding.problem,
@@ -129,7 +115,7 @@ function ledgers(found) {
   return section(
     "Ledgers",
     rows.length
-      ? table({ caption: "Ledgers with trouble", columns: [{ name: "Ledger" }, { name: "What" }], rows })
+      ? table({ caption: "Ledgers with trouble", columns: heads("Ledger, What"), rows })
       : boxed(good(`No ledger that was read since the server was started is damaged; none is fenced or torn.`)),
   );
 }
@@ -146,12 +132,7 @@ function unpriced(models) {
     rows.length
       ? table({
           caption: "Usage without a price",
-          columns: [
-            { name: "Model", named: true },
-            { name: "Messages", figures: true },
-            { name: "Tokens", figures: true },
-            { name: "Next step" },
-          ],
+          columns: heads("Model/named, Messages/figures, Tokens/figures, Next step"),
           rows,
           most: SHOWN,
         })
@@ -161,21 +142,12 @@ function unpriced(models) {
 
 function sources(followed) {
   if (!followed.length)
-    return section(
-      "Sources",
-      h(
-        "p",
-        { class: "quietly" },
-        "None is followed. ",
-        h("code", {}, "costledger serve --watch adw:path/to/agents"),
-        " follows one.",
-      ),
-    );
+    return section("Sources", says("quietly", "None is followed. `costledger serve --watch adw:path/to/agents` follows one."));
   return section(
     "Sources",
     table({
       caption: "Sources that are followed",
-      columns: [{ name: "Kind" }, { name: "Path" }, { name: "State" }],
+      columns: heads("Kind, Path, State"),
       rows: followed.map(({ kind, path, trouble }) => [
         kind,
         h("span", { class: "path" }, path),

@@ -2,23 +2,10 @@
 
 import { api } from "../api.js";
 import { stackedBars } from "../bars.js";
-import { cellsOf, cut, empty, fill, h, line, part, section, table } from "../dom.js";
-import {
-  brief,
-  count,
-  day,
-  local,
-  many,
-  messages,
-  minute,
-  nanousd,
-  plusDays,
-  sumOf,
-  wire,
-  ZONE,
-} from "../format.js";
+import { cellsOf, cut, empty, fill, h, line, part, says, section, table } from "../dom.js";
+import { count, day, local, many, messages, minute, nanousd, plusDays, sumOf, wire, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
-import { activeFor, budget, cost, issue, leftOut, project, renew, sum, toggle, workflowName } from "../parts.js";
+import { about, activeFor, budget, card, cost, issue, leftOut, project, renew, sum, toggle, workflowName } from "../parts.js";
 import { spansOf } from "../periods.js";
 import { go, link } from "../router.js";
 import { findings } from "./attention.js";
@@ -161,20 +148,10 @@ function spentLately({ today, forecast, answers }) {
     [sum({ ...month.total, cost_usd: wire(nanousd(month.total.cost_usd) / 30n) }), " a day"],
   ];
   const cards = RANGES.map(([name, days], at) => {
-    const missing = messages(answers[at].unpriced);
-    return h(
-      "a",
-      { class: "card", href: link(["spend"], { since: plusDays(today, 1 - days), until: today }) },
-      h("span", {}, name),
-      h("strong", { title: `${answers[at].total.cost_usd} USD` }, sum(answers[at].total)),
-      h("small", {}, notes[at]),
-      h(
-        "small",
-        { title: `${count(answers[at].total.total_tokens)} tokens` },
-        `${brief(answers[at].total.total_tokens)} tokens`,
-        missing > 0 && ` · ${many(missing, "message")} unpriced`,
-      ),
-    );
+    const { total, unpriced } = answers[at];
+    const missing = messages(unpriced);
+    const tokens = [about(total.total_tokens), " tokens", missing > 0 && ` · ${many(missing, "message")} unpriced`];
+    return card(name, sum(total), [notes[at], tokens], { to: link(["spend"], { since: plusDays(today, 1 - days), until: today }) });
   });
   return h("div", { class: "cards" }, cards, thisMonth(forecast, today), burning(forecast));
 }
@@ -192,7 +169,7 @@ async function byDay({ since, until }, signal) {
           open: (day) => go(link(["spend"], { since: day, until: day, by: "workflow" })),
           drag: (since, until) => go(link(["spend"], { since, until })),
         })
-      : h("p", { class: "quietly" }, "Nothing was spent in these days."),
+      : says("quietly", "Nothing was spent in these days."),
   ];
 }
 
@@ -204,7 +181,7 @@ function runningTable(columns, lines, { workflows: rows, total_count, analytics 
   return [
     lines.size
       ? table({ caption: "Running workflows, the latest activity first", columns, rows: [...lines.values()] })
-      : h("p", { class: "quietly" }, "Nothing runs."),
+      : says("quietly", "Nothing runs."),
     rest && h("p", {}, rest, idle && `, ${count(idle)} of them idle`, nanousd(analytics.total_cost_usd) > 0n && [": ", sum(asSum(analytics))], "."),
     rows.some((row) => row.idle || long(row)) && howToEnd(),
   ];
@@ -216,12 +193,8 @@ const asSum = ({ total_cost_usd: cost_usd, at_least, unpriced_events }) => ({ co
 const long = (row) => Date.now() - Date.parse(row.start_time ?? row.updated_at) > LONG_MS;
 
 const howToEnd = () =>
-  h(
-    "p",
-    { class: "note" },
-    "A workflow runs until its end is recorded: ",
-    h("code", {}, "costledger complete ID"),
-    "; for all that a source holds, ",
-    h("code", {}, "costledger import KIND --status completed"),
-    ".",
+  says(
+    "note",
+    "A workflow runs until its end is recorded: `costledger complete ID`; for all that a source holds, " +
+      "`costledger import KIND --status completed`.",
   );

@@ -1,6 +1,6 @@
 // What of the spend is shown: its days, their grouping, what it is split by, as the address keeps them.
 
-import { h } from "../dom.js";
+import { button, h } from "../dom.js";
 import { fillForm, steers } from "../form.js";
 import { day, isDay, plusDays } from "../format.js";
 import { choice, field } from "../parts.js";
@@ -64,7 +64,7 @@ export function controls(of) {
     go(link(["spend"], { ...asked(), since, until }));
   };
   const spans = Object.entries(spansOf(day(new Date()))).map(([key, [name]]) =>
-    h("button", { type: "button", id: `span-${key}`, onclick: () => choose(key) }, name),
+    button(name, () => choose(key), { id: `span-${key}` }),
   );
   const options = (names, chosen) => [...new Set([...names, chosen])].map((name) => [name, name.replace(/^tag:/, "")]);
   const date = (name) => h("input", { type: "date", id: `f-${name}`, name, required: true });

@@ -1,12 +1,13 @@
 // Spend over time, in this browser's zone, split by what is asked for.
 
+import { exports } from "../actions.js";
 import { api } from "../api.js";
 import { stackedBars } from "../bars.js";
 import { colours, swatch } from "../colours.js";
-import { cut, empty, fill, h, part, save, section, table } from "../dom.js";
-import { brief, count, csv, day, many, messages, nanousd, periodInFull, sumOf, word, ZONE } from "../format.js";
+import { cut, empty, fill, h, heads, part, says, section, table } from "../dom.js";
+import { brief, count, day, many, messages, nanousd, periodInFull, sumOf, word, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
-import { about, amount, bar, comparedWith, leftOut, share, sum } from "../parts.js";
+import { about, amount, bar, card, comparedWith, groupName, leftOut, share, sum } from "../parts.js";
 import { before, daysOf } from "../periods.js";
 import { go, workflowLink } from "../router.js";
 import { conditions, controls, fillFrom, MEANINGS, span, spendLink } from "./span.js";
@@ -46,11 +47,6 @@ export async function spend(main, { query, signal, moved }) {
   await results.load();
 }
 
-function named(group, by) {
-  if (group === null) return by === "model" || by === "agent" ? "(unattributed)" : "(none)";
-  return by === "issue" ? `#${group}` : by === "project" ? String(group).split(/[\\/]/).findLast(Boolean) : String(group);
-}
-
 /** Where a group leads: a workflow to its page, anything else to the workflows behind it. */
 const behind = (group, of) =>
   of.by === "workflow"
@@ -67,11 +63,10 @@ function inside(period, of) {
 
 /** Whose days these are, and what falls on which. */
 const days = () =>
-  h(
-    "p",
-    { class: "note" },
-    `Days are those of ${ZONE}, this browser's zone. A cost falls on the day its event was observed; where a source has no time, `,
-    "as the totals of stream logs, on the day of the evidence that is named here; without any, it falls on the day it was imported. A figure that was put right later shows as what it took back.",
+  says(
+    "note",
+    `Days are those of ${ZONE}, this browser's zone. A cost falls on the day its event was observed; where a source has no time, ` +
+      "as the totals of stream logs, on the day of the evidence that is named here; without any, it falls on the day it was imported. A figure that was put right later shows as what it took back.",
   );
 
 function shown(spend, of, earlier) {
@@ -98,14 +93,14 @@ function shown(spend, of, earlier) {
     cards(spend, of, sums, earlier),
     stackedBars(spend, {
       ...of,
-      name: (group) => named(group, of.by),
+      name: (group) => groupName(group, of.by),
       open: (period) => go(inside(period, of)),
       drag: (first, last) => go(spendLink(of, { since: daysOf(first)[0], until: daysOf(last)[1] })),
     }),
     days(),
     missing.length ? h("ul", { class: "notes" }, missing) : null,
     h("div", { class: "columns" }, groups(spend, of), periods(spend, sums, of)),
-    exports(spend, of),
+    saved(spend, of),
   ];
 }
 
@@ -116,20 +111,15 @@ function cards(spend, of, sums, earlier) {
     missing = messages(spend.unpriced);
   const most = highest(sums);
   const dates = of.since === of.until ? periodInFull(of.since) : `${of.since} to ${of.until}`;
-  const card = (name, figure, ...below) =>
-    h("div", { class: "card" }, h("span", {}, name), h("strong", {}, figure), h("small", {}, below));
   return h(
     "div",
     { class: "cards", role: "status" },
-    card("Total", sum(spend.total), dates, comparedWith(earlier, spend.total, before(of.since, of.until))),
-    card(`Highest ${of.period}`, sum(most), h("a", { href: inside(most.period, of) }, periodInFull(most.period))),
-    card(`Highest ${of.by}`, sum(first), h("a", { href: behind(first.group, of) }, cut(named(first.group, of.by)))),
-    card(
-      "Tokens",
-      about(spend.total.total_tokens),
-      `${brief(spend.total.output_tokens)} output`,
-      missing > 0 && ` · ${many(missing, "message")} unpriced`,
-    ),
+    card("Total", sum(spend.total), [[dates, comparedWith(earlier, spend.total, before(of.since, of.until))]]),
+    card(`Highest ${of.period}`, sum(most), [h("a", { href: inside(most.period, of) }, periodInFull(most.period))]),
+    card(`Highest ${of.by}`, sum(first), [h("a", { href: behind(first.group, of) }, cut(groupName(first.group, of.by)))]),
+    card("Tokens", about(spend.total.total_tokens), [
+      [`${brief(spend.total.output_tokens)} output`, missing > 0 && ` · ${many(missing, "message")} unpriced`],
+    ]),
   );
 }
 
@@ -142,19 +132,14 @@ function groups(spend, of) {
     `By ${by}`,
     table({
       caption: `Spend by ${by}`,
-      columns: [
-        { name: title(by), wide: true },
-        { name: "Cost", figures: true },
-        { name: "Share", figures: true },
-        { name: "Tokens", figures: true },
-      ],
+      columns: heads(`${title(by)}/wide, Cost/figures, Share/figures, Tokens/figures`),
       rows: spend.groups.map((group) => {
         const part = Number(nanousd(group.cost_usd)) / total;
         const unpriced = by === "model" && spend.unpriced[group.group] && nanousd(group.cost_usd) === 0n;
         const title = String(group.group ?? "none");
         const name = h("a", { class: "cut", title, href: behind(group.group, of) }, [
           swatch(colour(group.group)),
-          named(group.group, by),
+          groupName(group.group, by),
         ]);
         return [name, unpriced ? "unpriced" : sum(group), unpriced ? "" : share(part), about(group.total_tokens)];
       }),
@@ -184,10 +169,9 @@ function periods(spend, sums, of) {
     table({
       caption: `Spend by ${of.period}, the newest first`,
       columns: [
-        { name: title(of.period), when: true },
+        ...heads(`${title(of.period)}/when`),
         { name: "", head: h("span", { class: "unseen" }, "Compared with the highest"), wide: true },
-        { name: "Cost", figures: true },
-        { name: "Tokens", figures: true },
+        ...heads("Cost/figures, Tokens/figures"),
       ],
       rows: sums.map((one) => [
         h("a", { href: inside(one.period, of), title: periodInFull(one.period) }, one.period),
@@ -201,30 +185,14 @@ function periods(spend, sums, of) {
   );
 }
 
-function exports(spend, of) {
-  const columns = [
-    "period",
-    "group",
-    "cost",
-    "input_tokens",
-    "cache_write_tokens",
-    "cache_read_tokens",
-    "output_tokens",
-    "total_tokens",
-    "at_least",
-  ];
-  const asCsv = () =>
-    save(
-      "spend.csv",
-      "text/csv",
-      csv([[of.period, of.by, ...columns.slice(2)], ...spend.lines.map((line) => columns.map((name) => line[name]))]),
-    );
-  const asJson = () => save("spend.json", "application/json", `${JSON.stringify(spend, null, 2)}\n`);
-  return h(
-    "p",
-    { class: "exports" },
+const EXPORTED = "cost_usd input_tokens cache_write_tokens cache_read_tokens output_tokens total_tokens at_least".split(" ");
+const saved = (spend, of) =>
+  exports(
     "This as ",
-    h("button", { type: "button", onclick: asCsv }, "CSV"),
-    h("button", { type: "button", onclick: asJson }, "JSON"),
+    "spend",
+    async () => spend,
+    () => [
+      [of.period, of.by, ...EXPORTED],
+      ...spend.lines.map((line) => ["period", "group", ...EXPORTED].map((name) => line[name])),
+    ],
   );
-}

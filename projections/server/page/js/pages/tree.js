@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { colours } from "../colours.js";
-import { cut, fill, h, line, part, s, section, table } from "../dom.js";
+import { button, cut, fill, h, heads, line, part, s, says, section, table } from "../dom.js";
 import { count, isActive, nanousd, many, usd, wire } from "../format.js";
 import { about, share, sum } from "../parts.js";
 import { isSame, LEVELS } from "./branch.js";
@@ -12,13 +12,7 @@ const NAMES = { agent: "agent", session_id: "session", model: "model", message: 
 const CHILDREN_SHOWN = 30;
 const TICK_MS = 1000;
 const ROW_PX = 24;
-const COLUMNS = [
-  { name: "Agent, session, model, message", wide: true },
-  { name: "Cost", figures: true },
-  { name: "Share", figures: true },
-  { name: "Tokens", figures: true },
-  { name: "When", track: true },
-];
+const COLUMNS = heads("Branch/wide, Cost/figures, Share/figures, Tokens/figures, When/track");
 
 /** What viewers opened, by workflow; it stays when figures are renewed. */
 const opened = new Map();
@@ -50,7 +44,7 @@ export function treeOf(id, rowNow, chosen, ways, signal) {
 function shown(id, tree, row, chosen, ways) {
   const root = rooted(tree);
   if (!root.children.length)
-    return { element: h("p", { class: "quietly" }, "Nothing was read yet."), draw: () => {}, tick: () => {} };
+    return { element: says("quietly", "Nothing was read yet."), draw: () => {}, tick: () => {} };
   const open = opened.get(id) ?? new Set(root.children.length === 1 ? [root.children[0].path] : []);
   opened.set(id, open);
   const span = spanOf(tree, row);
@@ -150,20 +144,15 @@ function lines(node, root, open, span, ways) {
     else open.add(node.path);
     ways.choose(isOpen && isChosen ? {} : node.branch, node.path);
   };
-  const button = h(
-    "button",
-    {
-      type: "button",
-      class: "branch",
-      "data-path": node.path,
-      "aria-expanded": node.children.length ? String(isOpen) : null,
-      "aria-current": isChosen ? "true" : null,
-      onclick: isMessage ? () => ways.toEvent(node.seq) : turn,
-    },
-    node.children.length > 0 && h("span", { "aria-hidden": "true" }, isOpen ? "▾ " : "▸ "),
-    cut(label(node)),
-  );
-  const first = h("div", { class: "node" }, button, h("small", {}, ` ${NAMES[node.kind]}`));
+  const arrow = node.children.length > 0 && h("span", { "aria-hidden": "true" }, isOpen ? "▾ " : "▸ ");
+  const press = isMessage ? () => ways.toEvent(node.seq) : turn;
+  const name = button([arrow, cut(label(node))], press, {
+    class: "branch",
+    "data-path": node.path,
+    "aria-expanded": node.children.length ? String(isOpen) : null,
+    "aria-current": isChosen ? "true" : null,
+  });
+  const first = h("div", { class: "node" }, name, h("small", {}, ` ${NAMES[node.kind]}`));
   first.style.paddingLeft = `${depth * 18}px`;
   const whole = Number(root.cost) || 1;
   const own = line(COLUMNS, [

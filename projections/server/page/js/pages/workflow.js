@@ -1,10 +1,11 @@
 // One workflow: its cost and how it came about, down to the line of the log that each event was read from.
 
+import { act } from "../actions.js";
 import { api } from "../api.js";
-import { fill, flash, h, loading, part, section, table } from "../dom.js";
+import { fill, flash, h, heads, loading, part, says, section, table } from "../dom.js";
 import { costBefore, count, duration, isHeld, local, many, nanousd, rowCost, usd, word } from "../format.js";
 import { calmly, live } from "../live.js";
-import { activeFor, amount, budget, change, difference, exactly, lessLoud, rowStatus } from "../parts.js";
+import { activeFor, amount, budget, change, difference, exactly, fact, lessLoud, rowStatus } from "../parts.js";
 import { link } from "../router.js";
 import { branchIn, isIn, isWhole, namesOf } from "./branch.js";
 import { breakdown, tokens } from "./breakdown.js";
@@ -33,11 +34,7 @@ export async function workflow(main, { path, query, signal, scope }) {
     row = now;
     fill(facts, head(row, damage));
     if (before !== null && before !== rowCost(row)) flash(facts.querySelector("#cost"));
-    fill(
-      parts,
-      section("By model", breakdown(row)),
-      section("Tokens", tokens(row)),
-    );
+    fill(parts, section("By model", breakdown(row)), section("Tokens", tokens(row)));
     list.grown(row.event_count);
   };
   const ways = h("div", {});
@@ -88,11 +85,7 @@ export async function workflow(main, { path, query, signal, scope }) {
     tree.element,
     parts,
     section("Events", list.element),
-    section(
-      "Audit trail",
-      h("p", { class: "note" }, "Every change of the stored cost, the latest first."),
-      audit.element,
-    ),
+    section("Audit trail", says("note", "Every change of the stored cost, the latest first."), audit.element),
   );
   await loadParts();
 }
@@ -100,8 +93,6 @@ export async function workflow(main, { path, query, signal, scope }) {
 const branchLink = (id, branch) => `${link(["workflows", id])}${isWhole(branch) ? "" : `?${new URLSearchParams(namesOf(branch))}`}`;
 
 function head(row, damage) {
-  const fact = (name, value) =>
-    value !== "" && value !== null && h("div", { class: "pair" }, h("dt", {}, name), h("dd", {}, value));
   const issue =
     row.issue_number === null
       ? null
@@ -173,61 +164,35 @@ function notes(row) {
 }
 
 function resync(id, scope, done) {
+  if (scope !== "admin") return h("p", { class: "muted" }, "Your token may read; one for admin may also resync.");
   const answer = h("p", { id: "resynced", role: "status" });
   const force = h("input", { type: "checkbox", id: "force" });
-  const button = h("button", { type: "button", class: "main", id: "resync" }, "Resync");
-  button.addEventListener("click", async () => {
-    button.disabled = true;
-    answer.textContent = "Reading the sources again…";
-    try {
-      const report = await api.resync(id, force.checked);
-      const change = report.changes.find((change) => change.adw_id === id);
-      fill(
-        answer,
-        change
-          ? [
-              "The cost was put right: ",
-              h("s", {}, costBefore(change.old_cost)),
-              " → ",
-              h("strong", {}, usd(change.new_cost)),
-              ".",
-            ]
-          : "The cost is what it was.",
-        ` The sources had ${report.appended ? many(report.appended, "new event") : "no new event"}.`,
-        report.errors.length ? h("span", { class: "bad" }, ` ${report.errors.join("; ")}`) : null,
-      );
-      done();
-    } catch (error) {
-      fill(answer, h("span", { class: "bad" }, error.message));
-    }
-    button.disabled = false;
-  });
-  if (scope !== "admin") return h("p", { class: "muted" }, "Your token may read; one for admin may also resync.");
-  return h(
-    "div",
-    { class: "actions" },
-    button,
-    h(
-      "label",
-      { class: "box", title: "Running rows show pure replay, too, even where more is stored" },
-      force,
-      " force pure replay",
-    ),
+  const work = async () => {
+    fill(answer, "Reading the sources again…");
+    const { changes, appended, errors } = await api.resync(id, force.checked).finally(() => fill(answer));
+    const change = changes.find((change) => change.adw_id === id);
+    fill(
+      answer,
+      change
+        ? ["The cost was put right: ", h("s", {}, costBefore(change.old_cost)), " → ", h("strong", {}, usd(change.new_cost)), "."]
+        : "The cost is what it was.",
+      ` The sources had ${appended ? many(appended, "new event") : "no new event"}.`,
+      errors.length > 0 && h("span", { class: "bad" }, ` ${errors.join("; ")}`),
+    );
+  };
+  const title = "Running rows show pure replay, too, even where more is stored";
+  return h("div", { class: "actions" }, [
+    act("Resync", { class: "main", id: "resync" }, work, done),
+    h("label", { class: "box", title }, force, " force pure replay"),
     answer,
-  );
+  ]);
 }
 
 function auditTable(entries) {
-  if (!entries.length) return h("p", { class: "quietly" }, "The cost was never changed.");
+  if (!entries.length) return says("quietly", "The cost was never changed.");
   return table({
     caption: "Changes of the stored cost",
-    columns: [
-      { name: "When", when: true },
-      { name: "From", figures: true },
-      { name: "To", figures: true },
-      { name: "Change", figures: true },
-      { name: "Why", wide: true },
-    ],
+    columns: heads("When/when, From/figures, To/figures, Change/figures, Why/wide"),
     rows: entries
       .toReversed()
       .map((entry) => [

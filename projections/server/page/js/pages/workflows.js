@@ -1,10 +1,11 @@
 // Workflows: the table, filtered, sorted and paged by the server; its state is in the address.
 
+import { exports } from "../actions.js";
 import { api, address } from "../api.js";
-import { cellsOf, cut, empty, fill, fromTop, h, line, part, save, table } from "../dom.js";
-import { count, csv, duration, honest, local, minute, nanousd, percent, ZONE } from "../format.js";
+import { button, cellsOf, cut, empty, fill, fromTop, h, line, part, table } from "../dom.js";
+import { count, duration, honest, local, minute, nanousd, percent, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
-import { about, cost, issue, leftOut, lessLoud, project, renew, rowStatus, status, workflowName } from "../parts.js";
+import { about, cost, issue, leftOut, lessLoud, pager, project, renew, rowStatus, status, workflowName } from "../parts.js";
 import { go } from "../router.js";
 import { asked, changed, fillFrom, filters, MEANINGS, PAGE, pageOf, sortOf } from "./filters.js";
 
@@ -49,31 +50,11 @@ const COLUMNS = [
   { name: "Tool", less: true, cell: (row) => cut(row.tool), named: true, optional: differs("tool") },
   { name: "Last activity", cell: moment("last_activity"), sort: "last_activity", when: true },
 ];
-const EXPORTED = [
-  "adw_id",
-  "status",
-  "idle",
-  "actual_cost_total",
-  "cost_basis",
-  "unpriced_events",
-  "issue_number",
-  "workflow_template",
-  "project",
-  "branch",
-  "tool",
-  "start_time",
-  "end_time",
-  "duration_seconds",
-  "input_tokens",
-  "cached_tokens",
-  "cache_hit_tokens",
-  "output_tokens",
-  "total_tokens",
-  "cache_efficiency_percent",
-  "model_used",
-  "last_activity",
-  "updated_at",
-];
+const EXPORTED = (
+  "adw_id status idle actual_cost_total cost_basis unpriced_events issue_number workflow_template project branch " +
+  "tool start_time end_time duration_seconds input_tokens cached_tokens cache_hit_tokens output_tokens " +
+  "total_tokens cache_efficiency_percent model_used last_activity updated_at"
+).split(" ");
 
 /** Whether the viewer has just turned the page of the table. */
 let turned = false;
@@ -101,8 +82,8 @@ export async function workflows(main, { query, signal, moved }) {
         leftOut(query, MEANINGS),
         totals(found),
         shown(columns, lines, query, found.total_count),
-        pager(found.total_count, query),
-        rows.length ? exports(found.total_count, query, signal) : null,
+        pages(found.total_count, query),
+        rows.length ? saved(found.total_count, query, signal) : null,
       ];
     },
     signal,
@@ -169,66 +150,38 @@ function shown(all, lines, query, total) {
     return {
       ...column,
       sorted: is ? (order === "desc" ? "descending" : "ascending") : null,
-      head: h(
-        "button",
-        { type: "button", id: `sort-${column.sort}`, onclick: turn },
-        column.name,
-        is ? h("span", { "aria-hidden": "true" }, order === "desc" ? " ▾" : " ▴") : null,
-      ),
+      head: button([column.name, is && h("span", { "aria-hidden": "true" }, order === "desc" ? " ▾" : " ▴")], turn, {
+        id: `sort-${column.sort}`,
+      }),
     };
   });
   return table({ caption: `Workflows; times in ${ZONE}`, columns, rows: [...lines.values()] });
 }
 
-function pager(total, query) {
-  const pages = Math.max(1, Math.ceil(total / PAGE)),
-    page = Math.min(pageOf(query), pages + 1);
-  if (pages === 1 && page === 1) return null;
-  const step = (to, text, id) =>
-    h(
-      "button",
-      {
-        type: "button",
-        id,
-        disabled: to < 1 || to > pages,
-        onclick: () => {
-          turned = true;
-          go(changed({ page: to > 1 ? String(to) : null }));
-        },
-      },
-      text,
-    );
-  return h(
-    "nav",
-    { class: "pager", "aria-label": "Pages of the table" },
+function pages(total, query) {
+  const last = Math.max(1, Math.ceil(total / PAGE)),
+    page = Math.min(pageOf(query), last + 1);
+  if (last === 1 && page === 1) return null;
+  const turn = (to) => () => {
+    turned = true;
+    go(changed({ page: to > 1 ? String(to) : null }));
+  };
+  const step = (to, text, id) => button(text, turn(to), { id, disabled: to < 1 || to > last });
+  return pager(
+    "table",
     step(page - 1, "← Previous", "page-before"),
-    h("span", {}, `Page ${count(page)} of ${count(pages)}`),
+    h("span", {}, `Page ${count(page)} of ${count(last)}`),
     step(page + 1, "Next →", "page-after"),
   );
 }
 
 /** All that match, of all pages, as a file. */
-function exports(total, query, signal) {
-  const said = h("span", { role: "status" });
-  const saved = (name, type, text) => async () => {
-    try {
-      fill(said, "Reading…");
-      save(name, type, text(await api.allWorkflows(asked(query), signal)));
-      fill(said);
-    } catch (error) {
-      if (error.name !== "AbortError") fill(said, h("span", { class: "bad" }, error.message));
-    }
-  };
-  const table = (rows) => csv([EXPORTED, ...rows.map((row) => EXPORTED.map((name) => row[name]))]);
-  const json = (rows) => `${JSON.stringify(rows, null, 2)}\n`;
-  return h(
-    "p",
-    { class: "exports" },
+const saved = (total, query, signal) =>
+  exports(
     total === 1 ? "This row as " : `All ${count(total)} rows as `,
-    h("button", { type: "button", onclick: saved("workflows.csv", "text/csv", table) }, "CSV"),
-    h("button", { type: "button", onclick: saved("workflows.json", "application/json", json) }, "JSON"),
+    "workflows",
+    () => api.allWorkflows(asked(query), signal),
+    (rows) => [EXPORTED, ...rows.map((row) => EXPORTED.map((name) => row[name]))],
     " · ",
     h("a", { href: address("api/workflow-history", asked(query)) }, "this page from the API"),
-    said,
   );
-}
