@@ -21,6 +21,8 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from ledger.storage.directory_store import DirectoryStore
 from projections.cli.example_workflows import STORY_ID, write_weeks
 
+expect.set_options(timeout=30_000)
+
 DOCS: Final = Path(__file__).resolve().parent
 ARGUMENTS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 VIEWS: Final = {
@@ -50,7 +52,7 @@ def served(data: Path) -> Iterator[str]:
 def picture(browser: Browser, url: str, view: str, to: Path, *, width: int, theme: str, whole: bool) -> None:
     """One picture of a view."""
     context = browser.new_context(
-        viewport={"width": width, "height": 960},
+        viewport={"width": width, "height": 1040},
         color_scheme="dark" if theme == "dark" else "light",
         timezone_id="Europe/Berlin",
     )
