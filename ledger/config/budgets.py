@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
@@ -40,12 +41,14 @@ class BudgetConfig(Section):
 
     Attributes:
         warn_at: the shares of a budget that are warned of, the smallest first; of each budget, however it was set.
+        timezone: whose days the periods begin with; None: those of the host.
         period: what may be spent in a day, a week or a month.
     """
 
     default_usd: Usd | None = None
     by_template: dict[str, Usd] = Field(default_factory=dict)
     warn_at: Shares = (Decimal("0.8"),)
+    timezone: ZoneInfo | None = None
     period: tuple[PeriodBudgetConfig, ...] = ()
 
     def of(self, workflow_template: str | None) -> int | None:

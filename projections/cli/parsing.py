@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final, TypeVar
 
 import click
 
 from ledger.errors import InvalidInput
+from projections.reports.periods import bounds_of
 
 __all__ = ["EXAMPLES", "day_range", "moment_named", "moment_option"]
 
@@ -40,10 +41,10 @@ _MONTH: Final = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class _Days:
-    """From the first day up to, and without, the day after the last one."""
+    """From the first day to the last one, both included."""
 
     first: date
-    after: date
+    last: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,9 @@ def moment_named(where: str, text: str, *, end_of_day: bool = False) -> datetime
         if isinstance(found, _Ago):
             return found.before(datetime.now()).astimezone()  # noqa: DTZ005
         if isinstance(found, _Days):
-            day = found.after if end_of_day else found.first
+            if end_of_day and found.last == date.max:  # where the calendar ends
+                return datetime.max.replace(tzinfo=UTC)
+            day = found.last + timedelta(days=1) if end_of_day else found.first
             return datetime(day.year, day.month, day.day).astimezone()
         return found.astimezone()
     except (ValueError, OverflowError):
@@ -128,7 +131,7 @@ def _day(where: str, text: str | None, now: datetime, *, is_last: bool) -> date 
     try:
         found = _read(where, text, now)
         if isinstance(found, _Days):
-            return found.after - timedelta(days=1) if is_last else found.first
+            return found.last if is_last else found.first
         if isinstance(found, _Ago):
             # The last 7 days begin six days ago; what is until them ends the day before.
             begin = found.before(now).date()
@@ -151,7 +154,7 @@ def _read(where: str, text: str, now: datetime) -> _Days | _Ago | datetime:
         return now
     if words in ("today", "yesterday"):
         first = today - timedelta(days=words == "yesterday")
-        return _Days(first, first + timedelta(days=1))
+        return _Days(first, first)
     if (named := _CALENDAR.fullmatch(words)) is not None:
         return _calendar(named[2], today, back=int(named[1] == "last"))
     if (span := _SPAN.fullmatch(words)) is not None:
@@ -163,21 +166,18 @@ def _read(where: str, text: str, now: datetime) -> _Days | _Ago | datetime:
         return _calendar("month", date(int(month[1]), int(month[2]), 1), back=0)
     if _DAY.fullmatch(text.strip().upper()):
         first = date.fromisoformat(text.strip().upper())
-        return _Days(first, first + timedelta(days=1))
+        return _Days(first, first)
     return datetime.fromisoformat(text.strip())
 
 
 def _calendar(unit: str, day: date, *, back: int) -> _Days:
     """The week, month or year that a day is in, or the one before it."""
     if unit == "week":
-        first = day - timedelta(days=day.weekday() + 7 * back)
-        return _Days(first, first + timedelta(days=7))
+        return _Days(*bounds_of("week", day - timedelta(days=7 * back)))
     if unit == "year":
-        return _Days(date(day.year - back, 1, 1), date(day.year - back + 1, 1, 1))
-    months = 12 * day.year + day.month - 1 - back
-    year, month = divmod(months, 12)
-    following, next_month = divmod(months + 1, 12)
-    return _Days(date(year, month + 1, 1), date(following, next_month + 1, 1))
+        return _Days(date(day.year - back, 1, 1), date(day.year - back, 12, 31))
+    year, month = divmod(12 * day.year + day.month - 1 - back, 12)
+    return _Days(*bounds_of("month", date(year, month + 1, 1)))
 
 
 def _none(where: str, text: str) -> InvalidInput:

@@ -19,6 +19,7 @@ from ledger.errors import (
     HistoryUnavailable,
     HistoryUnwritable,
     SharedHistory,
+    UnknownWorkflow,
 )
 from ledger.importing.titles import forget_titles, titles_of
 from ledger.storage.directory_store import DirectoryStore
@@ -250,7 +251,8 @@ def _report_upgrade(changes: Sequence[CostChange]) -> None:
 def report_problems(problems: Iterable[LedgerProblem]) -> None:
     """Report each workflow that could not be replayed on stderr."""
     for problem in problems:
-        click.echo(f"costledger: {problem.workflow_id}: {problem.error}", err=True)
+        name = "" if isinstance(problem.error, UnknownWorkflow) else f"{problem.workflow_id}: "  # which it names
+        click.echo(f"costledger: {name}{problem.error}", err=True)
 
 
 def exit_code(problems: Iterable[LedgerProblem]) -> int:

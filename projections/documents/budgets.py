@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 from ledger.events import money
 from projections.documents.types import About, AdwIdText, TypedDict, Usd, document, usd
 from projections.folding.cost_words import known_cost, known_row_cost
+from projections.reports.timezones import zone_called
 
 if TYPE_CHECKING:
     from projections.folding.row import Row
-    from projections.reports.budgets import BudgetStatus
+    from projections.reports.budgets import Budgets, BudgetStatus
     from projections.reports.period_budgets import PeriodBudgetStatus
 
 __all__ = [
@@ -68,7 +69,7 @@ class PeriodBudgetDocument(TypedDict):
     name: Annotated[str, About("as it is configured, else its conditions", examples=["team payments"])]
     per: Annotated[str, About("day, week or month", examples=["month"])]
     period: Annotated[str, About("the present one", examples=["2026-11"])]
-    since: Annotated[str, About("its first day, by the clock of this host", examples=["2026-11-01"])]
+    since: Annotated[str, About("its first day", examples=["2026-11-01"])]
     until: Annotated[str, About("its last day", examples=["2026-11-30"])]
     where: Annotated[list[str], About("its conditions; none: all spend", examples=[["team=payments"]])]
     budget: BudgetDocument
@@ -79,6 +80,7 @@ class PeriodBudgetDocument(TypedDict):
 class BudgetsDocument(TypedDict):
     """The budgets of periods, and of the running workflows that have one."""
 
+    timezone: Annotated[str, About("whose days: of `[budgets] timezone`, else of the host", examples=["Europe/Berlin"])]
     periods: list[PeriodBudgetDocument]
     workflows: Annotated[list[CheckDocument], About("those that run, then those that ended in the days asked for")]
 
@@ -125,10 +127,15 @@ def period_budget_document(found: PeriodBudgetStatus) -> PeriodBudgetDocument:
 
 
 def budgets_document(
-    periods: Sequence[PeriodBudgetStatus], workflows: Sequence[tuple[Row, BudgetStatus | None]]
+    periods: Sequence[PeriodBudgetStatus], workflows: Sequence[tuple[Row, BudgetStatus | None]], budgets: Budgets
 ) -> BudgetsDocument:
-    """Return the budgets of periods and of workflows."""
+    """Return the budgets of periods and of workflows.
+
+    Args:
+        budgets: as they are configured.
+    """
     return {
+        "timezone": zone_called(budgets.timezone),
         "periods": [period_budget_document(found) for found in periods],
         "workflows": [check_document(row, found) for row, found in workflows],
     }

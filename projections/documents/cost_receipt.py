@@ -13,6 +13,7 @@ from projections.folding.cost_words import row_cost
 from projections.folding.moves import moved_from, moved_to
 from projections.folding.row import Row
 from projections.folding.spend import Spend
+from projections.history.idle import is_moved
 
 __all__ = ["CostReceiptDocument", "CostReceiptLine", "receipt_document", "receipt_markdown"]
 
@@ -107,7 +108,9 @@ def receipt_markdown(receipt: CostReceiptDocument, row: Row, took: str) -> str:
     """
     issue = "" if receipt["issue_number"] is None else f", issue #{receipt['issue_number']}"
     time = f" in {took}" if took else ""
-    about = f"Workflow `{receipt['adw_id']}`{issue}, {receipt['status']}{time}. {_BASIS[receipt['cost_basis']]}"
+    moved = is_moved(row)
+    status, basis = ("moved", "") if moved else (receipt["status"] + time, f" {_BASIS[receipt['cost_basis']]}")
+    about = f"Workflow `{receipt['adw_id']}`{issue}, {status}.{basis}"
     table = [f"| {_cell(one['agent'])} | {_cell(one['model'])} | {_amount(one)} |" for one in receipt["lines"]]
     head = ["| agent | model | cost | tokens |", "|---|---|---:|---:|"]
     proof = f"Ledger: {counted(receipt['ledger_seq'], 'event')}, hash `{receipt['ledger_hash'][:_HASH_SHOWN]}…`"

@@ -48,7 +48,7 @@ class ForecastDocument(TypedDict):
     month: Annotated[str, About(examples=["2026-11"])]
     month_to_date_usd: Usd
     at_least: Annotated[bool, About("more was spent, so more is to be expected")]
-    projection: Annotated[ProjectionDocument | None, About("null before the first complete day")]
+    projection: Annotated[ProjectionDocument | None, About("null before the first complete day, and without a price")]
     per_hour_usd: Annotated[Usd, About("the burn rate of all that runs")]
     running: Annotated[list[BurnDocument], About("open workflows that are not idle, the highest rate first")]
 

@@ -42,6 +42,7 @@ class WhatIfDocument(TypedDict):
 
     lines: list[WhatIfLineDocument]
     total: WhatIfTotal
+    unused: Annotated[list[str], About("the globs of `map` and `price` that fit no usage")]
 
 
 def what_if_document(made: WhatIf) -> WhatIfDocument:
@@ -66,4 +67,5 @@ def what_if_document(made: WhatIf) -> WhatIfDocument:
             "at_least": any(line.at_least for line in made.compared),
             "difference_usd": money.to_wire(made.would_nanousd - made.spent_nanousd),
         },
+        "unused": made.unused,
     }

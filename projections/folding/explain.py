@@ -163,7 +163,7 @@ def _why(line: TypedLine, earlier: int | None, state: State) -> str:
 def _moved(line: TypedLine) -> str:
     what = f"session {line.session_id}" if line.session_id else "all"
     if line.to == line.workflow_id:
-        return f"{what} counts here again" + (f" ({line.reason})" if line.reason else "")
+        return f"{what} counts here" + (f" ({line.reason})" if line.reason else "")
     notes = [f"as agent {line.agent}"] if line.agent else []
     notes += [str(line.reason)] if line.reason else []
     return f"{what} counts in {line.to}" + (f" ({', '.join(notes)})" if notes else "")

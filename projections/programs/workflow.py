@@ -108,7 +108,8 @@ class _Accounted(Workflow):
         """USD that the workflow has cost by its ledger, at this moment; None while it is unknown.
 
         It is a replay of the ledger in this data directory, as the receipts of `POST /api/events` report it: with what
-        every process here has appended, and without what other hosts have. Usage without a price is not in it.
+        every process here has appended, and without what other hosts have. Usage without a price is not in it, and
+        neither is what other workflows' ledgers add by a move: `costledger show` has that.
 
         Raises:
             CostledgerError: the ledger cannot be read.

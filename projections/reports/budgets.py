@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -90,6 +90,11 @@ class Budgets(Protocol):
         ...
 
     @property
+    def timezone(self) -> tzinfo | None:
+        """Whose days the periods begin with; None: those of this host."""
+        ...
+
+    @property
     def period(self) -> tuple[PeriodBudget, ...]:
         """The budgets of days, weeks and months, see `period_budgets`."""
         ...
@@ -103,6 +108,7 @@ class _NoBudgets:
     """The budgets without a configuration."""
 
     warn_at = WARN_AT
+    timezone: tzinfo | None = None
     period: tuple[PeriodBudget, ...] = ()
 
     def of(self, workflow_template: str | None) -> int | None:  # noqa: ARG002
@@ -267,6 +273,10 @@ def standing_so_far(state: State, budgets: Budgets) -> BudgetStatus | None:
 
 
 def lower_bound(state: State) -> tuple[bool, int]:
-    """Return whether a workflow's cost is a lower bound, and how many meters have tokens without a price."""
+    """Return whether a workflow's cost is a lower bound, and how many meters have tokens without a price.
+
+    It is one where the ledger shows that the workflow was moved, or was opened for others that count in it.
+    """
     summary = summarise(state.tree)
-    return basis_of(summary, state.unread_events) == "partial", summary.unpriced
+    moved = state.opened_for_move or any(to != state.workflow_id for to, _ in state.moves.values())
+    return moved or basis_of(summary, state.unread_events) == "partial", summary.unpriced

@@ -88,7 +88,7 @@ class Forecast:
 
     Attributes:
         month: the spend up to the end of today.
-        projected: None before the first complete day.
+        projected: None before the first complete day, and while nothing that was used has a price.
         burns: open workflows that are not idle, the highest rate first.
     """
 
@@ -130,9 +130,9 @@ def forecast(
     month = spend_report(history, SpendQuery(where=where, first=first, last=last), zone, rules=rules)
     daily = spend_report(history, SpendQuery(per="day", where=where, last=last), zone, rules=rules)
     spent = {date.fromisoformat(line.period): line.amounts[0] for line in daily.lines if line.period}
-    projected = projection(
-        sum(spent.get(day, 0) for day in days if day < today), spent.get(today, 0), _sample(spent, today), days, today
-    )
+    before = sum(spent.get(day, 0) for day in days if day < today)
+    sample = {} if daily.unpriced and not any(spent.values()) else _sample(spent, today)
+    projected = projection(before, spent.get(today, 0), sample, days, today)
     burns = sorted(
         _burns(history, zone, now, where=where, rules=rules, idle_after=idle_after),
         key=lambda burn: (-burn.per_hour_nanousd, burn.row.adw_id),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, tzinfo
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from typing import Final
 
@@ -24,7 +24,7 @@ from projections.reports.periods import bounds_of, label_of, quarters
 from projections.reports.spend_report import Line, SpendQuery, spend_report
 from projections.reports.tags import TagRules
 
-__all__ = ["PeriodBudgetStatus", "counts_workflow", "period_budgets", "period_status", "spent_most"]
+__all__ = ["PeriodBudgetStatus", "budgets_now", "counts_workflow", "period_budgets", "period_status", "spent_most"]
 
 _UNPRICED: Final = AMOUNTS.index("unpriced_events")
 
@@ -98,6 +98,15 @@ def period_budgets(
             total, problem = Line(), str(error)
         found.append(period_status(budget, budgets.warn_at, day, total, problem))
     return found
+
+
+def budgets_now(history: HistoryStore, budgets: Budgets, *, rules: TagRules = ()) -> list[PeriodBudgetStatus]:
+    """Return what was spent of each budget in the present period, of the configured time zone, else of this host's.
+
+    Raises:
+        HistoryUnavailable: the store cannot be used.
+    """
+    return period_budgets(history, budgets, datetime.now(budgets.timezone).date(), budgets.timezone, rules=rules)
 
 
 def counts_workflow(budget: PeriodBudget, row: Row | None, rules: TagRules = ()) -> bool:

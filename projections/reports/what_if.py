@@ -104,9 +104,14 @@ class WhatIfLine:
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """The lines by model, the highest cost first, and the sums of those whose other cost is known."""
+    """The lines by model, the highest cost first, and the sums of those whose other cost is known.
+
+    Attributes:
+        unused: the globs that were given and match none of the models.
+    """
 
     lines: list[WhatIfLine]
+    unused: list[str]
 
     @property
     def compared(self) -> list[WhatIfLine]:
@@ -209,7 +214,7 @@ def what_if(
     for model, line in lines.items():
         _set_cost(line, usages[model].values())
     found = [line for line in lines.values() if any(line.amounts)]
-    return WhatIf(sorted(found, key=lambda line: (-line.amounts[0], line.model)))
+    return WhatIf(sorted(found, key=lambda line: (-line.amounts[0], line.model)), prices.unused(lines))
 
 
 def _moment(quarter: int) -> datetime | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import click
 
@@ -25,7 +24,7 @@ from projections.cli.workflow_ids import whole_id
 from projections.documents.budgets import budgets_document, check_document
 from projections.folding.row import Row
 from projections.reports.budgets import BudgetState, BudgetStatus, budget_status, configured_budgets, of_running
-from projections.reports.period_budgets import PeriodBudgetStatus, period_budgets
+from projections.reports.period_budgets import PeriodBudgetStatus, budgets_now
 
 __all__ = ["check_command", "periods_now", "print_problems"]
 
@@ -53,10 +52,11 @@ def check_command(workflow_id: str | None, as_json: bool) -> int:
         return _check_workflow(whole_id(workflow_id), as_json=as_json)
     with opened() as session:
         periods = periods_now(session)
-        found = of_running(session.history, configured_budgets(config_path()))
+        budgets = configured_budgets(config_path())
+        found = of_running(session.history, budgets)
         failed = exit_code(session.problems)
     if as_json:
-        print_json(budgets_document(periods, found))
+        print_json(budgets_document(periods, found, budgets))
     elif not found and not periods:
         click.echo(_WITHOUT_BUDGET)
     for one in periods:
@@ -85,9 +85,8 @@ def _check_workflow(workflow_id: str, *, as_json: bool) -> int:
 
 
 def periods_now(session: CommandSession) -> list[PeriodBudgetStatus]:
-    """Return what was spent of each budget of a period, by the clock and the time zone of this host."""
-    day, budgets = datetime.now().astimezone().date(), configured_budgets(config_path())
-    return period_budgets(session.history, budgets, day, None, rules=tag_rules())
+    """Return what was spent of each budget of a period by now."""
+    return budgets_now(session.history, configured_budgets(config_path()), rules=tag_rules())
 
 
 def print_problems(periods: Sequence[PeriodBudgetStatus]) -> None:

@@ -60,7 +60,7 @@ def compare_command(
     zone, rules = zone_named("--timezone", timezone), tag_rules()
 
     def days(since: str, until: str) -> tuple[date | None, date | None]:
-        return day_range(since, until, zone, names=("compare from", "to"))
+        return day_range(since, until, zone, names=("compare", "its end"))
 
     queries = sides(first, second, zone, days=days, where=parsed_where("--where", where))
     names = compared_by(first, split_names(by))
@@ -68,6 +68,8 @@ def compare_command(
         made = compare(session.history, (first, second), queries, names, zone, rules=rules)
         if as_json:
             print_json(compare_document(made, zone, limit=limit))
+        elif not (made.contributions or made.before.total.unknown or made.after.total.unknown):
+            click.echo(f"nothing was spent in {first} and in {second}: there is nothing to compare")
         else:
             _print(console(), made, limit)
         return exit_code(session.problems)

@@ -10,7 +10,7 @@ from rich.console import Console
 from ledger.events import money, timestamps
 from projections.cli.options import data_option, history_option, idle_after, import_option, json_option, tag_rules
 from projections.cli.output.console import console
-from projections.cli.output.costs import in_words, line_cost, print_missing, shown_cost
+from projections.cli.output.costs import in_words, line_cost, print_missing, print_unpriced
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import plain, print_json, project_names
 from projections.cli.report_options import timezone_option, where_option
@@ -18,6 +18,7 @@ from projections.cli.session import exit_code, opened
 from projections.documents.forecast import forecast_document
 from projections.reports.dimensions import parsed_where
 from projections.reports.forecast import Forecast, forecast
+from projections.reports.spend_report import merged
 from projections.reports.timezones import zone_named
 
 __all__ = ["forecast_command"]
@@ -54,13 +55,14 @@ def _print(out: Console, made: Forecast) -> None:
     total, projected = made.month.total, made.projected
     so_far = in_words(total.amounts[0], unpriced=bool(made.month.unpriced), at_least=total.at_least)
     if projected is None:
-        out.print(f"{made.today:%B %Y}: {so_far} so far; a projection needs a complete day")
+        out.print(f"{made.today:%B %Y}: {so_far} so far; a projection needs a complete day with a price")
     else:
-        between = ""
+        between, least = "", "at least " * total.at_least
         if projected.low_nanousd is not None and projected.high_nanousd is not None:
             between = f" ({money.shown(projected.low_nanousd, 2)} to {money.shown(projected.high_nanousd, 2)})"
-        out.print(f"{made.today:%B %Y}: {so_far} so far, {money.shown(projected.nanousd, 2)} projected{between}")
+        out.print(f"{made.today:%B %Y}: {so_far} so far, {least}{money.shown(projected.nanousd, 2)} projected{between}")
         out.print(projected.method)
+    print_unpriced(out, total.amounts[0], made.month.unpriced)
     print_missing(out, total.amounts[0], unknown=total.unknown, incomplete=total.is_partial)
     if made.burns:
         _print_burns(out, made)
@@ -89,6 +91,6 @@ def _print_burns(out: Console, made: Forecast) -> None:
             line_cost(burn.spent),
             line_cost(burn.spent, burn.per_hour_nanousd),
         )
-    at_least = any(burn.spent.at_least for burn in made.burns)
-    shown.add_total("total", *[""] * 4, shown_cost(made.per_hour_nanousd, unpriced=False, at_least=at_least))
+    every = merged([burn.spent for burn in made.burns])
+    shown.add_total("total", *[""] * 4, line_cost(every, made.per_hour_nanousd))
     shown.print(out)

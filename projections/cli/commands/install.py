@@ -18,6 +18,8 @@ from projections.claude_code.settings import StatusLine, installed, parsed, sile
 from projections.cli.commands.check import periods_now
 from projections.cli.options import config_option, config_path, data_option, data_path, tag_rules
 from projections.cli.session import opened
+from projections.folding.moves import moved_to
+from projections.history.idle import is_moved
 from projections.reports.budgets import BudgetState, budget_status, configured_budgets
 from projections.reports.period_budgets import counts_workflow
 
@@ -75,6 +77,8 @@ def _over_budget(workflow_id: str | None) -> list[str]:
     budgets, rules = configured_budgets(config_path()), tag_rules()
     with opened() as session:
         row = None if workflow_id is None else session.history.row(workflow_id)
+        if row is not None and is_moved(row):
+            row = next(filter(None, map(session.history.row, moved_to(row))), row)
         periods = [one for one in periods_now(session) if one.status.state is BudgetState.OVER]
     found = [str(one) for one in periods if counts_workflow(one.budget, row, rules)]
     own = None if row is None else budget_status(row, budgets)

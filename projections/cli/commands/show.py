@@ -84,7 +84,7 @@ def show_command(
         found, spent = session.history.row(workflow_id), session.history.spend(workflow_id)
         if as_of:
             with workflow_lines(session, workflow_id, replica_name, credentials) as lines:
-                found, spent = _as_of(lines, workflow_id, as_of)
+                found, spent = _as_of(lines, workflow_id, as_of, session.history.row(workflow_id))
         if found is None:
             if session.problems:
                 return exit_code(session.problems)
@@ -100,7 +100,10 @@ def show_command(
         return exit_code(session.problems)
 
 
-def _as_of(lines: RowLines, workflow_id: str, as_of: str) -> tuple[Row, tuple[Spend, ...]]:
+def _as_of(lines: RowLines, workflow_id: str, as_of: str, now: Row | None) -> tuple[Row, tuple[Spend, ...]]:
+    if now is not None and (connected := [*moved_from(now), *moved_to(now)]):
+        said = f"its own ledger alone, without moves; now it is connected with {', '.join(connected)}"
+        click.echo(f"costledger: {workflow_id} as of {as_of} is {said}", err=True)
     state, head = initial(workflow_id), EMPTY
     for line in _until(lines, as_of):
         fold(state, line)

@@ -102,7 +102,7 @@ def _print(out: Console, made: WhatIf, other: OtherPrices) -> None:
         if line.problem is not None:
             about = f"{_spent(line)} of {model_name(line.model)}, as {plain(line.priced_as)}"
             out.print(f"not in these sums: {about}: {line.problem}")
-    for glob in other.unused(line.model for line in made.lines):
+    for glob in made.unused:
         out.print(f"no usage is of a model {plain(glob)}")
     if other.uncached:
         word = "saved" if would >= spent else "cost"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from projections.documents.budgets import BudgetDocument
+from projections.documents.budgets import BudgetDocument, PeriodBudgetDocument
 from projections.documents.receipts import IndexedReceiptDocument
 from projections.documents.spend import UnpricedDocument
 from projections.documents.types import AdwIdText, Moment, Usd
@@ -139,6 +139,7 @@ class Health(_Schema):
     verification: VerificationDocument | None = Field(description="null: none since the server was started")
     sources: list[Followed]
     webhooks: list[EndpointDocument]
+    budgets: list[PeriodBudgetDocument] = Field(description="of periods, near or over; see `/api/budgets`")
     application: ApplicationCopySchema | None = Field(description="null: no application's table is named")
 
 

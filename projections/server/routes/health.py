@@ -17,9 +17,11 @@ from starlette.responses import PlainTextResponse, Response
 from ledger.errors import HistoryUnavailable, HistoryUnwritable
 from ledger.events import timestamps
 from ledger.text import counted
+from projections.documents.budgets import period_budget_document
 from projections.documents.spend import unpriced_document
 from projections.documents.verification import VerificationDocument, verification_document
 from projections.replay.verify import Finding
+from projections.reports.period_budgets import PeriodBudgetStatus, budgets_now, spent_most
 from projections.server.background.metrics import families
 from projections.server.background.row_refresher import RowRefresher
 from projections.server.background.totals import Overall
@@ -28,6 +30,7 @@ from projections.server.http import schemas
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import answer
 from projections.server.http.problems import Refusal, documented, from_within, sentence
+from projections.server.service.service import Service
 from projections.server.webhooks.dispatcher import WebhookDispatcher
 
 __all__ = ["router"]
@@ -85,7 +88,8 @@ def metrics(request: Request) -> Response:
 )
 def health(request: Request) -> Response:
     """Totals are a few seconds old; at most 100 names of each kind of file are listed."""
-    state, data = request.app.state, service_of(request).settings.data
+    state, service = request.app.state, service_of(request)
+    data = service.settings.data
     refresher: RowRefresher = state.refresher
     at = refresher.state.refreshed_at
     overall: Overall = state.totals.overall()
@@ -106,6 +110,7 @@ def health(request: Request) -> Response:
             "verification": _verification(state.verifications.last, data),
             "sources": state.follower.followed(),
             "webhooks": state.webhooks.state(),
+            "budgets": [period_budget_document(one) for one in _near_or_over(service)],
             "application": state.application_copy.as_json(None if problem is None else sentence(problem, data)),
         }
     )
@@ -167,6 +172,14 @@ def _verification(last: Verification | None, data: Path) -> VerificationDocument
         finished_at=last.finished_at,
         error=None if last.error is None else from_within(last.error, data),
     )
+
+
+def _near_or_over(service: Service) -> list[PeriodBudgetStatus]:
+    """Return the budgets of periods that are near or over; none while the history does not answer, which is named."""
+    try:
+        return spent_most(budgets_now(service.history, service.config.budgets, rules=service.tag_rules))
+    except HistoryUnavailable:
+        return []
 
 
 def _named(names: Sequence[str]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -13,7 +12,7 @@ from projections.documents.budgets import BudgetsDocument, budgets_document
 from projections.documents.spend import PERIODS, Period, SpendDocument, spend_document
 from projections.reports.budgets import ended_within, near_or_over, of_running
 from projections.reports.dimensions import DIMENSIONS, parsed_where, split_names
-from projections.reports.period_budgets import period_budgets
+from projections.reports.period_budgets import budgets_now
 from projections.reports.periods import quarters
 from projections.reports.spend_report import SESSIONS, SpendQuery, sessions_by_activity, spend_report
 from projections.reports.timezones import day_named, zone_named
@@ -96,14 +95,14 @@ def spend(
     summary="What was spent of the budgets of this day, week and month, and of running workflows",
 )
 def budgets(request: Request, since: Since = None, until: Until = None, timezone: Zone = "UTC") -> Response:
-    """Days, weeks and months of the server's time zone. With `since` or `until` also the workflows that ended over
-    their budget, or near it, and had their last activity in these days; others have their budget in their row.
+    """Periods of the time zone of `[budgets]`, else of the server's. With `since` or `until` also the workflows that
+    ended over their budget, or near it, and had their last activity in these days; others have it in their row.
     """
     service = service_of(request)
-    configured, day = service.config.budgets, datetime.now().astimezone().date()
-    periods = period_budgets(service.history, configured, day, None, rules=service.tag_rules)
+    configured = service.config.budgets
     workflows = of_running(service.history, configured)
     if since is not None or until is not None:
         asked = quarters(day_named("since", since), day_named("until", until), zone_named("timezone", timezone))
         workflows += near_or_over(ended_within(service.history, *asked), configured)
-    return answer(budgets_document(periods, workflows))
+    periods = budgets_now(service.history, configured, rules=service.tag_rules)
+    return answer(budgets_document(periods, workflows, configured))

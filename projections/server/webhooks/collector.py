@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -27,7 +26,7 @@ from projections.folding.row import Row
 from projections.history.store import AuditEntry
 from projections.replay.refresh import ENDED, LedgerVanished
 from projections.reports.budgets import BudgetState, BudgetStatus, budget_status
-from projections.reports.period_budgets import PeriodBudgetStatus, period_budgets
+from projections.reports.period_budgets import PeriodBudgetStatus, budgets_now
 from projections.server.background.row_refresher import RowRefresher
 from projections.server.http.problems import sentence
 from projections.server.service.service import Service
@@ -164,8 +163,7 @@ class MessageCollector:
             self._noted(row, last, warned=reached.warned)
 
     def _periods(self) -> list[PeriodBudgetStatus]:
-        day, rules = datetime.now().astimezone().date(), self._service.tag_rules
-        return period_budgets(self._service.history, self._budgets, day, None, rules=rules)
+        return budgets_now(self._service.history, self._budgets, rules=self._service.tag_rules)
 
     def _period_budgets(self, now: float) -> bool:
         """Send what periods' budgets have reached, once for each period and share."""

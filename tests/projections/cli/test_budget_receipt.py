@@ -101,3 +101,15 @@ def test_check_alone_lists_only_what_has_a_budget(run: Run) -> None:
     run("start", "w", "--budget-usd", "5")
     assert run("check").out == "w: an unknown amount spent, at most $5.0000 left of $5.0000\n"
     assert [one["adw_id"] for one in run("check", "--json").json["workflows"]] == ["w"]
+
+
+def test_the_receipt_of_a_workflow_that_a_move_concerns_says_at_least(run: Run) -> None:
+    run("observe", "old", "--cost-usd", "2")
+    run("move", "old", "--to", "new")
+    run("start", "new", "--budget-usd", "5")
+    assert "budget: at least $1.0000 of $5.0000 spent" in run("observe", "new", "--cost-usd", "1").out
+    assert run("check", "new").out.startswith("new: $3.0000 of $5.0000 spent")
+    run("start", "old", "--budget-usd", "5")
+    assert "budget: at least $2.5000 of $5.0000 spent" in run("observe", "old", "--cost-usd", "2.5").out
+    run("move", "old", "--to", "old")
+    assert "budget: $2.6000 of $5.0000 spent" in run("observe", "old", "--cost-usd", "2.6").out

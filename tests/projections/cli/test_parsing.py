@@ -78,14 +78,20 @@ def test_a_range_that_ends_before_it_begins_is_refused() -> None:
         day_range("today", "yesterday", BERLIN)
 
 
+@pytest.mark.parametrize(("text", "first"), [("9999-12-31", date(9999, 12, 31)), ("9999-12", date(9999, 12, 1))])
+def test_the_last_day_of_the_calendar_is_a_day(text: str, first: date) -> None:
+    assert day_range(text, text, BERLIN) == (first, date.max)
+    assert moment_named("--since", text) < moment_named("--until", text, end_of_day=True)
+
+
 DAYS = st.dates(date(1970, 2, 1), date(9990, 1, 1))
 
 
 @given(DAYS, st.sampled_from(["week", "month", "year"]))
 def test_a_period_holds_its_day_and_follows_the_one_before_it(day: date, unit: str) -> None:
     this, last = _calendar(unit, day, back=0), _calendar(unit, day, back=1)
-    assert this.first <= day < this.after
-    assert last.after == this.first
+    assert this.first <= day <= this.last
+    assert last.last + timedelta(days=1) == this.first
     assert last == _calendar(unit, last.first, back=0)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 from tests.projections.cli.configured import charge, configure
 from tests.projections.cli.test_app import Run, run
 
@@ -94,6 +97,16 @@ def test_a_budget_of_a_period_counts_what_its_conditions_ask_for(run: Run) -> No
     picture = run()
     assert f"team payments in {team['period']}" in picture.out
     assert [one["period"] for one in run("--json").json["period_budgets"]] == [team["period"], day["period"]]
+
+
+def test_the_periods_of_budgets_are_those_of_the_configured_time_zone(run: Run) -> None:
+    for zone in ("Pacific/Kiritimati", "Etc/GMT+12"):  # between them it is always another day
+        configure(f'[budgets]\ntimezone = "{zone}"\n[[budgets.period]]\nper = "day"\nusd = 1\n')
+        found = run("check", "--json").json
+        assert found["timezone"] == zone
+        assert found["periods"][0]["since"] == datetime.now(ZoneInfo(zone)).date().isoformat()
+    configure('[budgets]\ntimezone = "Mars"\n')
+    assert "Mars" in run("check").err
 
 
 def test_a_budget_that_nothing_can_count_for_is_reported(run: Run) -> None:

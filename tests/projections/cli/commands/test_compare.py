@@ -47,8 +47,8 @@ def test_others_are_one_line(filled: Run) -> None:
 @pytest.mark.parametrize(
     ("sides", "message"),
     [
-        (("moon", "2026-11"), "compare from 'moon' is no time: give 2026-11-23"),
-        (("2026-11-05..2026-11-01", "2026-11"), "compare from 2026-11-05 is after to 2026-11-01"),
+        (("moon", "2026-11"), "compare 'moon' is no time: give 2026-11-23"),
+        (("2026-11-05..2026-11-01", "2026-11"), "compare 2026-11-05 is after its end 2026-11-01"),
         (("2026-10", "model=opus"), "compare two periods, or two values"),
         (("planet=mars", "planet=venus"), "no dimension"),
     ],
@@ -56,6 +56,13 @@ def test_others_are_one_line(filled: Run) -> None:
 def test_bad_input_is_a_sentence(filled: Run, sides: tuple[str, str], message: str) -> None:
     refused = filled("compare", *sides)
     assert (refused.code, message in refused.err) == (2, True), refused.err
+
+
+def test_nothing_on_both_sides_is_a_sentence_and_on_one_a_table(filled: Run) -> None:
+    answer = filled("compare", "2020-01", "2020-02")
+    assert answer.out == "nothing was spent in 2020-01 and in 2020-02: there is nothing to compare\n"
+    assert filled("compare", "2020-01", "2020-02", "--json").json["contributions"] == []
+    assert "$0.0000" in filled("compare", "2020-01", "2026-10").out
 
 
 def test_long_values_are_folded_and_no_cell_is_below_another(run: Run) -> None:

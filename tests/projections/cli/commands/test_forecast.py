@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from projections.cli.parsing import moment_named
 from tests.projections.cli.test_app import Run, run
 
 __all__ = ["run"]
@@ -36,6 +37,20 @@ def test_what_runs_is_a_table_with_its_rate(run: Run) -> None:
     assert "≥ $1.0000" in printed  # of all that runs
     only = run("forecast", "--timezone", "UTC", "--where", "agent=plan", "--json").json
     assert [burn["adw_id"] for burn in only["running"]] == ["w"]
+
+
+def test_usage_without_a_price_is_no_projection_of_nothing(run: Run) -> None:
+    for at in ("2 days ago", "now"):
+        at_time = moment_named("--since", at).isoformat()
+        run("charge", "w", "--model", "who-knows-1", "--output-tokens", "9", "--observed-at", at_time)
+    printed = run("forecast", "--timezone", "UTC").out
+    assert "a projection needs a complete day with a price" in printed
+    assert "unpriced: who-knows-1" in printed
+    assert "$" not in printed
+    assert run("forecast", "--timezone", "UTC", "--json").json["projection"] is None
+    for at in ("2 days ago", "yesterday"):
+        run("observe", "v", "--cost-usd", "1", "--observed-at", moment_named("--since", at).isoformat())
+    assert "at least $" in run("forecast", "--timezone", "UTC").out.partition("so far, ")[2]
 
 
 def test_bad_input_is_a_sentence(run: Run) -> None:

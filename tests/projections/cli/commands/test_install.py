@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from ledger import DirectoryStore, cost_observed, workflow_started
+from projections.replay.move import move
 
 S = "1f3c9a52-0000-4000-8000-000000000001"
 
@@ -50,3 +51,13 @@ def test_a_budget_that_is_over_stops_the_sessions_that_count_in_it(tmp_path: Pat
         answer = json.loads(stopped(tmp_path, toml, session_id))
         assert answer["continue"] is False
         assert "over. To go on" in answer["stopReason"]
+
+
+def test_a_session_is_stopped_by_the_budget_of_the_workflow_that_it_was_moved_to(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    store.append([cost_observed(S, cost_usd="2")])
+    store.append([workflow_started("adw", project="/srv/shop", budget_usd=1)])
+    assert stopped(tmp_path, "") == ""
+    move(store, S, to="adw")
+    assert "$1.0000 over" in json.loads(stopped(tmp_path, ""))["stopReason"]
+    assert "b in" in json.loads(stopped(tmp_path, budget('"project=shop"', 1)))["stopReason"]

@@ -24,7 +24,8 @@ def test_a_workflow_gets_another_name_and_both_rows_say_where_it_counts(run: Run
     assert "all counts in issue-17 (as agent review, its issue)" in explained
     assert "$2.3700 of it counts in issue-17: costledger explain -- issue-17" in explained
     there = run("explain", "issue-17", "--json").json
-    assert (there["steps"], there["moved_from"], there["moved_to"]) == ([], {"old-name": "2.37"}, {})
+    assert [step["why"] for step in there["steps"]] == ["all counts here (opened by a move)"]
+    assert (there["moved_from"], there["moved_to"]) == ({"old-name": "2.37"}, {})
     assert "moved here from old-name" in run("explain", "issue-17").out
     assert run("verify").code == run("rebuild", "--check").code == 0
 

@@ -20,13 +20,16 @@ def test_a_receipt_names_cost_agents_and_the_ledger(run: Run) -> None:
 
 def test_a_receipt_of_an_unknown_workflow_is_an_error(run: Run) -> None:
     missing = run("receipt", "nothing")
-    assert (missing.code, "nothing" in missing.err) == (1, True)
+    assert (missing.code, missing.err.count("nothing")) == (1, 1)
 
 
 def test_a_receipt_says_in_which_ledgers_a_moved_cost_is(run: Run) -> None:
     run("observe", "old", "--agent", "plan", "--cost-usd", "2.37")
+    run("complete", "old")
     run("move", "old", "--to", "new")
-    assert "Moved: $2.3700 to `new`, where it counts." in run("receipt", "old").out.splitlines()
+    here = run("receipt", "old").out.splitlines()
+    assert here[2] == "Workflow `old`, moved."
+    assert "Moved: $2.3700 to `new`, where it counts." in here
     there = run("receipt", "new").out.splitlines()
     assert "Moved: $2.3700 from the ledger of `old`." in there
-    assert there[-1].startswith("Ledger: 1 event, hash `")
+    assert there[-1].startswith("Ledger: 2 events, hash `")

@@ -30,6 +30,17 @@ def test_a_row_as_it_was_is_not_idle_and_names_no_time_that_it_had_not(run: Run)
     assert "w · idle\n" in run("show", "w").out
 
 
+def test_a_moved_workflow_as_it_was_is_said_to_be_its_ledger_alone(run: Run) -> None:
+    run("observe", "old", "--cost-usd", "2", "--agent", "plan")
+    run("observe", "new", "--cost-usd", "1", "--agent", "plan")
+    run("move", "old", "--to", "new")
+    for name, other, cost in (("old", "new", "$2.0000"), ("new", "old", "$1.0000")):
+        answer = run("show", name, "--as-of", "now")
+        assert cost in answer.out
+        assert f"its own ledger alone, without moves; now it is connected with {other}" in answer.err
+    assert run("show", "new", "--as-of", "now", "--json").json["actual_cost_total"] == "1.00"
+
+
 def test_readings_with_a_price_are_received_and_not_reported(run: Run) -> None:
     run("charge", "w", "--model", "gpt-5-nano", "--output-tokens", "100")
     shown = run("explain", "w").out

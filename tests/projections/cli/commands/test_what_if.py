@@ -38,6 +38,8 @@ def test_a_difference_to_an_unknown_cost_is_not_shown(run: Run) -> None:
 
 def test_a_model_that_nothing_used_is_named(run: Run) -> None:
     charge(run, "w", "claude-opus-4-5", 1_000_000)
-    shown = run("what-if", "--price", "CLAUDE-*=1,1", "--map", "gtp-5*=claude-haiku-4-5").out
+    asked = ("what-if", "--price", "CLAUDE-*=1,1", "--map", "gtp-5*=claude-haiku-4-5")
+    shown = run(*asked).out
+    assert run(*asked, "--json").json["unused"] == ["gtp-5*"]
     assert "no usage is of a model gtp-5*" in shown
     assert "no usage is of a model CLAUDE-*" not in shown
