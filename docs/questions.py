@@ -171,6 +171,12 @@ QUESTIONS: Final[dict[str, list[Question]]] = {
             answers.of_rows,
         ),
         Question(
+            "Which ones have a tag?",
+            "history --where team=docs",
+            "/api/workflow-history?where=team=docs&order=asc",
+            answers.of_rows,
+        ),
+        Question(
             "Which one took longest?",
             "history --sort duration --limit 1",
             "/api/workflow-history?sort=duration&limit=1",
@@ -264,7 +270,9 @@ QUESTIONS: Final[dict[str, list[Question]]] = {
             "POST /api/workflow-history/ed8616ec/move",
             answers.moved,
         ),
-        Question("How is a workflow forgotten?", "remove 9bc0342e", "", answers.removed),
+        Question(
+            "How is a workflow forgotten?", "remove 9bc0342e", "DELETE /api/workflow-history/9bc0342e", answers.removed
+        ),
     ],
 }
 """The questions by section, in the order in which they are asked: those that change something are the last."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import tzinfo
 from typing import Any, Final, TypeVar
 
 import click
 
-from projections.reports.dimensions import DIMENSIONS
+from projections.cli.parsing import day_range
+from projections.reports.dimensions import DIMENSIONS, parsed_where
+from projections.reports.periods import quarters
+from projections.reports.spend_report import SpendQuery
 
-__all__ = ["by_option", "since_option", "timezone_option", "until_option", "where_option"]
+__all__ = ["asked_query", "by_option", "since_option", "timezone_option", "until_option", "where_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +38,18 @@ where_option: Callable[[F], F] = click.option(
 )
 
 _NAMES: Final = f"{', '.join(DIMENSIONS)}, or the key of a tag"
+
+
+def asked_query(
+    since: str | None, until: str | None, zone: tzinfo | None, where: Iterable[str], by: Iterable[str] = ()
+) -> SpendQuery:
+    """Return the query of spend that these options ask for.
+
+    Raises:
+        InvalidInput: one of them is no day or no condition, or the first day is after the last.
+    """
+    first, last = quarters(*day_range(since, until, zone), zone)
+    return SpendQuery(tuple(by), where=parsed_where("--where", where), first=first, last=last)
 
 
 def by_option(text: str) -> Callable[[F], F]:

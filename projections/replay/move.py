@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 from ledger.errors import CostledgerError, UnknownWorkflow
 from ledger.events.annotations import workflow_moved
@@ -13,7 +13,7 @@ from ledger.storage.store import LedgerStore
 from projections.folding.fold import State, fold, initial
 from projections.folding.projection import is_covered
 
-__all__ = ["MoveRefused", "move", "planned_move"]
+__all__ = ["MoveFields", "MoveRefused", "move", "planned_move"]
 
 _OPENED: Final = "opened by a move"
 """The reason of the event that tells a ledger that was opened for a move from one with a workflow of its own."""
@@ -25,15 +25,20 @@ class MoveRefused(CostledgerError):
     http_status = 409
 
 
-def move(
-    ledgers: LedgerStore,
-    workflow_id: str,
-    *,
-    to: str,
-    session_id: str | None = None,
-    agent: str | None = None,
-    reason: str | None = None,
-) -> Receipt | None:
+class MoveFields(TypedDict, total=False):
+    """The fields of a move besides the workflow that it is to.
+
+    Attributes:
+        session_id: only this session is moved.
+        agent: the agent's name in the other workflow; None leaves the names as they are.
+    """
+
+    session_id: str | None
+    agent: str | None
+    reason: str | None
+
+
+def move(ledgers: LedgerStore, workflow_id: str, *, to: str, **fields: Unpack[MoveFields]) -> Receipt | None:
     """Append the move of a workflow, or of one of its sessions, to another workflow; nothing is copied.
 
     Returns:
@@ -42,33 +47,22 @@ def move(
     Raises:
         CostledgerError: see `planned_move`; nothing was moved.
     """
-    made = planned_move(ledgers, workflow_id, to=to, session_id=session_id, agent=agent, reason=reason)
+    made = planned_move(ledgers, workflow_id, to=to, **fields)
     return None if made is None else ledgers.append([made])[0]
 
 
-def planned_move(
-    ledgers: LedgerStore,
-    workflow_id: str,
-    *,
-    to: str,
-    session_id: str | None = None,
-    agent: str | None = None,
-    reason: str | None = None,
-) -> Event | None:
+def planned_move(ledgers: LedgerStore, workflow_id: str, *, to: str, **fields: Unpack[MoveFields]) -> Event | None:
     """Return the event that moves a workflow, or one of its sessions; None when it counts there already.
 
     The other workflow is opened if it does not exist. The last move counts; one to the workflow itself ends another.
-
-    Args:
-        agent: the agent's name in the other workflow; None leaves the names as they are.
 
     Raises:
         MoveRefused: it would be a circle, or the session cannot be moved alone.
         UnknownWorkflow, InvalidEvent, InvalidWorkflowId, DamagedLedger, LedgerUnavailable: it cannot be moved.
     """
-    made = workflow_moved(workflow_id, to=to, session_id=session_id, agent=agent, reason=reason)
+    made, session_id = workflow_moved(workflow_id, to=to, **fields), fields.get("session_id")
     state = _folded(ledgers, workflow_id)
-    if (to, agent) == state.moves.get(session_id, (workflow_id, None)):
+    if (to, fields.get("agent")) == state.moves.get(session_id, (workflow_id, None)):
         return None
     _check_circle(ledgers, workflow_id, to)
     _check_session(state, session_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -25,19 +26,24 @@ from projections.cli.output.evidence import print_evidence
 from projections.cli.output.table_files import check_one_format, file_options, print_or_write
 from projections.cli.output.tables import Id, Table
 from projections.cli.output.text import csv_cell, plain, print_json
-from projections.cli.parsing import day_range
-from projections.cli.report_options import by_option, since_option, timezone_option, until_option, where_option
+from projections.cli.report_options import (
+    asked_query,
+    by_option,
+    since_option,
+    timezone_option,
+    until_option,
+    where_option,
+)
 from projections.cli.session import exit_code, opened
 from projections.documents.spend import PERIODS, Period, spend_document, spend_figures
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.spend import AMOUNTS, Amounts
-from projections.reports.dimensions import Value, parsed_where, split_names
-from projections.reports.periods import day_of, minute_of, quarters
+from projections.reports.dimensions import Value, split_names
+from projections.reports.periods import day_of, minute_of
 from projections.reports.spend_report import (
     SESSIONS,
     Line,
     Report,
-    SpendQuery,
     at_least,
     merged,
     sessions_by_activity,
@@ -170,8 +176,8 @@ def _print_report(
     limit: int | None = None,
 ) -> int:
     check_one_format(as_json=as_json, as_csv=as_csv, jsonl=jsonl, parquet=parquet)
-    zone, rules, conditions = zone_named("--timezone", timezone), tag_rules(), parsed_where("--where", where)
-    query = SpendQuery(_split(period, by), PERIODS[period], conditions, *quarters(*day_range(since, until, zone), zone))
+    zone, rules = zone_named("--timezone", timezone), tag_rules()
+    query = replace(asked_query(since, until, zone, where, _split(period, by)), per=PERIODS[period])
     with opened(imports=True) as session:
         for_programs = as_json or as_csv or jsonl or parquet is not None
         shown_as = None if for_programs else _with_unnamed_together

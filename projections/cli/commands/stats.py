@@ -14,14 +14,18 @@ from projections.cli.output.console import console
 from projections.cli.output.costs import line_cost, print_missing
 from projections.cli.output.tables import Table
 from projections.cli.output.text import plain, print_json
-from projections.cli.parsing import day_range
-from projections.cli.report_options import by_option, since_option, timezone_option, until_option, where_option
+from projections.cli.report_options import (
+    asked_query,
+    by_option,
+    since_option,
+    timezone_option,
+    until_option,
+    where_option,
+)
 from projections.cli.session import exit_code, opened
 from projections.documents.stats import stats_document
 from projections.folding.breakdown import UNATTRIBUTED
-from projections.reports.dimensions import parsed_where, split_names
-from projections.reports.periods import quarters
-from projections.reports.spend_report import SpendQuery
+from projections.reports.dimensions import split_names
 from projections.reports.stats import Stats, StatsReport, stats
 from projections.reports.timezones import zone_named
 
@@ -57,9 +61,7 @@ def stats_command(
     Wasted is what failed workflows and repeated runs cost, those before the last run of their workflow.
     """
     zone, rules = zone_named("--timezone", timezone), tag_rules()
-    first, last = quarters(*day_range(since, until, zone), zone)
-    names = tuple(split_names(by)) or ("template",)
-    query = SpendQuery(names, where=parsed_where("--where", where), first=first, last=last)
+    query = asked_query(since, until, zone, where, split_names(by) or ("template",))
     with opened(imports=True) as session:
         made = stats(session.history, query, zone, rules=rules)
         if as_json:

@@ -13,14 +13,11 @@ from projections.cli.output.console import console
 from projections.cli.output.costs import model_name, shown_cost
 from projections.cli.output.tables import Table
 from projections.cli.output.text import plain, print_json
-from projections.cli.parsing import day_range
-from projections.cli.report_options import since_option, timezone_option, until_option, where_option
+from projections.cli.report_options import asked_query, since_option, timezone_option, until_option, where_option
 from projections.cli.session import exit_code, opened
 from projections.documents.what_if import what_if_document
 from projections.folding.spend import AMOUNTS
-from projections.reports.dimensions import parsed_where
-from projections.reports.periods import quarters
-from projections.reports.spend_report import SpendQuery, total_tokens
+from projections.reports.spend_report import total_tokens
 from projections.reports.timezones import zone_named
 from projections.reports.what_if import OtherPrices, WhatIf, WhatIfLine, other_prices, what_if
 
@@ -65,8 +62,7 @@ def what_if_command(
     Nothing is appended. Prices are those of each day; tiers above a context limit and fees for each call are left out.
     """
     zone, book = zone_named("--timezone", timezone), prices()
-    first, last = quarters(*day_range(since, until, zone), zone)
-    query = SpendQuery(where=parsed_where("--where", where), first=first, last=last)
+    query = asked_query(since, until, zone, where)
     other = other_prices(book, model=model, mapped=mapped, given=given, uncached=uncached)
     with opened(imports=True) as session:
         made = what_if(session.history, query, zone, other, book, rules=tag_rules())

@@ -6,17 +6,23 @@ A misspelt filter that is ignored would give a figure for something else than wa
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from datetime import tzinfo
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import Path, Query, Request
 from pydantic import AfterValidator
 
-from ledger.errors import shown
+from ledger.errors import InvalidInput, shown
 from ledger.events.workflow_ids import WORKFLOW_ID_PATTERN, check_workflow_id
+from projections.reports.dimensions import parsed_where
+from projections.reports.periods import quarters
+from projections.reports.spend_report import SpendQuery
+from projections.reports.timezones import day_named
 from projections.server.http.problems import Refusal
 
-__all__ = ["NAMES_MAX", "AdwId", "AdwIdAsked", "Conditions", "Since", "Until", "Zone", "only_known"]
+__all__ = ["NAMES_MAX", "AdwId", "AdwIdAsked", "Conditions", "Since", "Until", "Zone", "asked_query", "only_known"]
 
 NAMES_MAX: Final = 20
 """Names or conditions of one question."""
@@ -48,6 +54,26 @@ Until = Annotated[str | None, Query(description="the last day", examples=["2026-
 Zone = Annotated[
     str, Query(description="whose days: an IANA name, or `local` of the server", examples=["Europe/Berlin"])
 ]
+
+
+def asked_query(
+    zone: tzinfo | None,
+    *,
+    by: Sequence[str] = (),
+    where: Sequence[str] | None = None,
+    since: str | None = None,
+    until: str | None = None,
+) -> SpendQuery:
+    """Return the query of spend that a request asks for, by its parameters.
+
+    Raises:
+        InvalidInput: one of them is no day or no condition, or the first day is after the last.
+    """
+    first, last = day_named("since", since), day_named("until", until)
+    if first is not None and last is not None and first > last:
+        raise InvalidInput(f"since {first} is after until {last}")
+    begin, end = quarters(first, last, zone)
+    return SpendQuery(tuple(by), where=parsed_where("where", where or ()), first=begin, last=end)
 
 
 async def only_known(request: Request) -> None:

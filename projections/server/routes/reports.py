@@ -19,14 +19,12 @@ from projections.reports.blocks import Window, blocks
 from projections.reports.compare import compare, compared_by, sides
 from projections.reports.dimensions import DIMENSIONS, parsed_where, split_names
 from projections.reports.forecast import forecast
-from projections.reports.periods import quarters
-from projections.reports.spend_report import SpendQuery
 from projections.reports.stats import stats
-from projections.reports.timezones import day_named, days_named, zone_named
+from projections.reports.timezones import days_named, zone_named
 from projections.reports.what_if import other_prices, what_if
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import answer
-from projections.server.http.parameters import NAMES_MAX, Conditions, Since, Until, Zone
+from projections.server.http.parameters import NAMES_MAX, Conditions, Since, Until, Zone, asked_query
 
 __all__ = ["router"]
 
@@ -82,9 +80,8 @@ def get_stats(
     before the last run of their workflow.
     """
     service, zone = service_of(request), zone_named("timezone", timezone)
-    first, last = quarters(day_named("since", since), day_named("until", until), zone)
-    names = tuple(split_names(by or ())) or ("template",)
-    query = SpendQuery(names, where=parsed_where("where", where or ()), first=first, last=last)
+    names = split_names(by or ()) or ["template"]
+    query = asked_query(zone, by=names, where=where, since=since, until=until)
     return answer(stats_document(stats(service.history, query, zone, rules=service.tag_rules), zone, limit=limit))
 
 
@@ -184,7 +181,6 @@ def get_what_if(
     """
     service, zone = service_of(request), zone_named("timezone", timezone)
     other = other_prices(service.prices, model=model, mapped=map or (), given=price or (), uncached=no_cache)
-    first, last = quarters(day_named("since", since), day_named("until", until), zone)
-    query = SpendQuery(where=parsed_where("where", where or ()), first=first, last=last)
+    query = asked_query(zone, where=where, since=since, until=until)
     made = what_if(service.history, query, zone, other, service.prices, rules=service.tag_rules)
     return answer(what_if_document(made))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -11,14 +12,14 @@ from ledger.errors import InvalidInput
 from projections.documents.budgets import BudgetsDocument, budgets_document
 from projections.documents.spend import PERIODS, Period, SpendDocument, spend_document
 from projections.reports.budgets import ended_within, near_or_over, of_running
-from projections.reports.dimensions import DIMENSIONS, parsed_where, split_names
+from projections.reports.dimensions import DIMENSIONS, split_names
 from projections.reports.period_budgets import budgets_now
 from projections.reports.periods import quarters
-from projections.reports.spend_report import SESSIONS, SpendQuery, sessions_by_activity, spend_report
+from projections.reports.spend_report import SESSIONS, sessions_by_activity, spend_report
 from projections.reports.timezones import day_named, zone_named
 from projections.server.http.auth import needs, service_of
 from projections.server.http.json_response import answer
-from projections.server.http.parameters import NAMES_MAX, Conditions, Since, Until, Zone
+from projections.server.http.parameters import NAMES_MAX, Conditions, Since, Until, Zone, asked_query
 
 __all__ = ["router"]
 
@@ -69,17 +70,10 @@ def spend(
     grouping of the same days has the same sum. What a running row shows above its ledger is not spent.
     """
     zone = zone_named("timezone", timezone)
-    first_day, last_day = day_named("since", since), day_named("until", until)
-    if first_day is not None and last_day is not None and first_day > last_day:
-        raise InvalidInput(f"since {first_day} is after until {last_day}")
     service = service_of(request)
     names = [name for name in split_names(by or ()) if period != "session" or name not in SESSIONS]
-    query = SpendQuery(
-        (*(SESSIONS if period == "session" else ()), *names),
-        PERIODS[period],
-        parsed_where("where", where or ()),
-        *quarters(first_day, last_day, zone),
-    )
+    names[:0] = SESSIONS if period == "session" else ()
+    query = replace(asked_query(zone, by=names, where=where, since=since, until=until), per=PERIODS[period])
     made = spend_report(service.history, query, zone, rules=service.tag_rules)
     if period == "session":
         made = sessions_by_activity(service.history, made)

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import orjson
 
+from ledger.events import money
+
 __all__ = ["slack_body"]
 
 _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -38,4 +40,7 @@ def _sentence(type: str, data: dict[str, Any]) -> str:
 
 
 def _usd(amount: str | None) -> str:
-    return "an unknown amount" if amount is None else f"${amount}"
+    if amount is None:
+        return "an unknown amount"
+    nanousd = money.from_wire(amount)
+    return money.shown(nanousd, 4 if nanousd % 10**7 else 2)

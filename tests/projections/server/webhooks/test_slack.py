@@ -22,6 +22,7 @@ OVER = BUDGET | {"state": "over", "at_least": False}
             {"old_cost": None, "new_cost": "1.00", "reason": "import"},
             "w: $1.00 spent, none known before",
         ),
+        ("workflow.settled", {"status": "failed", "cost_usd": "25.554355025"}, "w failed: $25.5544 spent"),
         ("workflow.settled", {"status": "failed", "cost_usd": None}, "w failed: an unknown amount spent"),
         ("budget.warned", {"budget": BUDGET | {"at_least": True}}, "w nears its budget: at least $4.20 of $5.00"),
         ("ledger.damaged", {"problem": "line 2 <!channel> & more"}, "line 2 &lt;!channel&gt; &amp; more"),
