@@ -127,7 +127,8 @@ class DirectoryStore:
         """See `LedgerStore.append`."""
         if not events:
             return []
-        return self._journal(one_workflow(events)).append(events, expected_seq)
+        workflow_id = events[0].workflow_id if len(events) == 1 else one_workflow(events)
+        return self._journal(workflow_id).append(events, expected_seq)
 
     def head_after(self, receipt: Receipt) -> Head | None:
         """See `LedgerStore.head_after`."""

@@ -140,9 +140,10 @@ class Files:
     def is_at(self, file: OpenFile, path: Path) -> bool:
         """Return whether the path still names this file."""
         try:
-            return _identity(os.stat(path)) == file.identity
+            found = os.stat(path)
         except FileNotFoundError:
             return False
+        return (found.st_dev, found.st_ino) == file.identity
 
     def exists(self, path: Path) -> bool:
         """Return whether there is anything at a path."""
