@@ -170,6 +170,8 @@ class MessageIndex:
     def recorded(self, message_ids: Iterable[str]) -> dict[str, IndexedMessage]:
         """Return those of the messages that some ledger has."""
         self._store_pending()
+        if self._db.execute("SELECT 1 FROM messages LIMIT 1").fetchone() is None:
+            return {}  # a first import has very many messages to look for
         query = "SELECT message_id, workflow_id, agent, session_id, model, measure, observed_at FROM messages"
         return {row[0]: IndexedMessage(*row[1:]) for row in self._some(query, "message_id", message_ids)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Final
 
@@ -14,6 +15,8 @@ __all__ = ["branch_name", "default_workflow", "grouped_workflow", "moment", "nam
 
 _DETACHED: Final = "HEAD"
 """What git calls the branch while none is checked out."""
+_CACHED_IDS_MAX: Final = 1024
+"""All messages of a session name the same workflow."""
 _NO_ID: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _WORKFLOW_ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}\Z", re.ASCII)
 
@@ -39,6 +42,7 @@ def branch_name(value: object) -> str:
     return "" if value == _DETACHED else name(value)
 
 
+@lru_cache(_CACHED_IDS_MAX)
 def name_id(text: str, *, readable: str | None = None) -> str:
     """Return a workflow id for any text: itself when it is one, else its readable part and a digest of all of it.
 
