@@ -163,16 +163,17 @@ class LedgerReader:
     def _digests(self, data: bytes) -> list[str]:
         """Return the hash that each line of a piece must have; "" for one that cannot be valid.
 
-        It covers one slice of the file, from the first digit of the hash before it, so nothing is copied.
+        It covers one slice of the file, from the first digit of the hash before it.
         """
         if not (before := self._before):
             first = body_of(data[: data.index(b"\n") + 1])
             before = seeded_by(first, self.workflow_id) or b""
-        view, find, shift = memoryview(before + data), data.find, len(before) - ENDING_BYTES
+        if not before:
+            return [""] * data.count(b"\n")
+        whole, find, shift = before + data, data.find, len(before) - ENDING_BYTES
         digests, begin, start = [], 0, 0
         while end := find(b"\n", start) + 1:
-            valid = before and end - start <= LINE_BYTES_MAX
-            digests.append(sha256(view[begin : end + shift]).hexdigest() if valid else "")
+            digests.append(sha256(whole[begin : end + shift]).hexdigest() if end - start <= LINE_BYTES_MAX else "")
             begin, start = end + shift, end
         return digests
 

@@ -133,9 +133,9 @@ def _book(meter: Meter, spent: Spent) -> None:
 
 
 def _booked(spent: Spent, key: Key, amounts: Amounts, before: Amounts | None) -> Amounts:
-    change = list(map(sub, amounts, before or _NOTHING))
-    if any(change):
-        spent[key] = list(map(add, spent[key], change))
+    before = before or _NOTHING
+    if amounts != before:
+        spent[key] = list(map(add, spent[key], map(sub, amounts, before)))
     return amounts
 
 
@@ -170,8 +170,9 @@ def levels_below(tree: Tree) -> dict[Meter, int]:
     for meter in tree.meters.values():
         if meter.parent is not None and meter.cost_nanousd != meter.settled_nanousd:
             found[meter.parent] = found.get(meter.parent, 0) | 1 << meter.level
-        if any(calls.cost_nanousd != calls.settled_nanousd for calls in meter.calls):
-            found[meter] = found.get(meter, 0) | 1 << MESSAGE
+        for calls in meter.calls:
+            if calls.grown_nanousd:
+                found[meter] = found.get(meter, 0) | 1 << MESSAGE
     return {meter: bits for meter, bits in found.items() if meter.chosen(ended=tree.ended) is None}
 
 

@@ -5,10 +5,8 @@ It is the sum of the spend over all quarter hours, so it agrees with every repor
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from itertools import chain
 from operator import add
 from typing import Final
 
@@ -141,10 +139,12 @@ def _repeated(tree: Tree) -> dict[str, int]:
     """Return the messages that are below several meters, and below how many."""
     below = [meter.below for meter in tree.meters.values() if meter.below is not None]
     groups = [one for each in below for calls in each.calls.values() for one in (calls.highest, calls.settled)]
-    named: list[Collection[str]] = [*groups, *(each.messages for each in below)]
-    if len(set[str]().union(*named)) == sum(map(len, named)):
-        return {}
-    return {message: count for message, count in Counter(chain(*named)).items() if count > 1}
+    named: list[Collection[str]] = [*filter(None, groups), *(each.messages for each in below if each.messages)]
+    seen, again = set[str](), set[str]()
+    for messages in named:
+        again.update(seen.intersection(messages))
+        seen.update(messages)
+    return {message: sum(message in messages for messages in named) for message in again}
 
 
 def retries_without_counter(tree: Tree) -> list[str]:

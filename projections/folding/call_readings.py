@@ -18,9 +18,6 @@ from projections.folding.tree import calls_for, takes_all
 
 __all__ = ["read_calls"]
 
-_NOTED_MAX = 10_000
-"""So many readings may be noted before sums are computed: a bound for memory."""
-
 
 def read_calls(
     state: State, first: TypedLine, rest: Iterator[TypedLine], parent: Meter, calls: Calls
@@ -52,8 +49,7 @@ def read_calls(
         state.event_count += 1
     state.tree.dirty.add(parent)
     state.readings += state.event_count - before
-    if len(deciding) > _NOTED_MAX:
-        calls.sum_up()
+    calls.bound()
     return left[0] if left else None
 
 
@@ -88,8 +84,7 @@ def _alike(
             take_time(state, moment, line)
             minute, last_activity = state.minute, state.last_activity or ""
         elif moment > last_activity:
-            active(state, moment, line)
-            last_activity = state.last_activity or ""
+            last_activity = active(state, moment, line)
         if place is not source:
             if place is None or source is None or place.kind != source.kind or place.file != source.file:
                 take_source(state, place)

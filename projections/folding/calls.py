@@ -28,6 +28,9 @@ _MOMENT: Final = 3
 _REPORTED, _COMPLETE, _FINAL = 4, 2, 1
 """Bits of a rank, in the order in which the fields of a `Reading` compare."""
 
+_NOTED_MAX: Final = 10_000
+"""So many readings may be noted before the sums are computed: a bound for memory."""
+
 _Sums = tuple[int, ...]
 """Of some calls: their cost, counts by the bits of their basis (`COUNTED`), and the tokens by bucket."""
 _NO_SUMS: Final[_Sums] = (0, 0, *NO_TOKENS)
@@ -142,10 +145,16 @@ class Calls:
     def sum_up(self) -> None:
         """Bring the sums up to date with the readings that were noted."""
         if self.deciding:
-            before, now = _sums(self.replaced), _sums(self.deciding)
-            self._sums = tuple([old + new - gone for old, new, gone in zip(self._sums, now, before, strict=True)])
+            self._sums = tuple(map(add, self._sums, _sums(self.deciding)))
+            if self.replaced:
+                self._sums = tuple(map(sub, self._sums, _sums(self.replaced)))
+                self.replaced.clear()
             self.deciding.clear()
-            self.replaced.clear()
+
+    def bound(self) -> None:
+        """Bring the sums up to date when many readings were noted."""
+        if len(self.deciding) > _NOTED_MAX:
+            self.sum_up()
 
     def grow(self) -> int:
         """Return how the cost has changed since the last call of this."""
@@ -204,10 +213,7 @@ class Calls:
 
 
 def _sums(calls: Sequence[Call]) -> _Sums:
-    if not calls:
-        return _NO_SUMS
     costs, ranks, usages, _ = zip(*calls, strict=True)
     counts = sum([_COUNTED_BY_RANK[rank] * ranks.count(rank) for rank in set(ranks)])
     used = [usage for usage in usages if usage] if () in usages else usages
-    tokens = map(sum, zip(*used, strict=True)) if used else NO_TOKENS
-    return (sum(costs), counts, *tokens)
+    return (sum(costs), counts, *(map(sum, zip(*used, strict=True)) if used else NO_TOKENS))

@@ -24,7 +24,7 @@ from projections.folding.breakdown import (
 )
 from projections.folding.fold import State
 from projections.folding.readings import Tokens
-from projections.folding.spend import AMOUNTS, Spend, spend_rows
+from projections.folding.spend import Spend, amounts_of, spend_rows
 from projections.folding.tools import tools_of
 
 __all__ = ["COLUMNS", "HELD", "Row", "held", "is_empty", "row", "spend", "with_spend"]
@@ -220,7 +220,8 @@ def spend(state: State) -> tuple[Spend, ...]:
 
 def _check_storable(workflow_id: str, spend: Sequence[Spend]) -> None:
     for one in spend:
-        if any(not -FIGURE_MAX <= getattr(one, name) <= FIGURE_MAX for name in AMOUNTS):
+        amounts = amounts_of(one)
+        if max(amounts) > FIGURE_MAX or min(amounts) < -FIGURE_MAX:
             problem = f"the spend of one quarter hour is above the limit of {FIGURE_MAX:,}"
             raise UnstorableRow(workflow_id, problem)
         if one.run > FIGURE_MAX:

@@ -130,11 +130,12 @@ def take_source(state: State, source: LineSource | None) -> None:
             state.folder = project if state.folder is None else min(state.folder, project)
 
 
-def active(state: State, moment: str, line: TypedLine) -> None:
-    """Record the moment of a reading, a start or an end; no activity is later than its record."""
+def active(state: State, moment: str, line: TypedLine) -> str:
+    """Record the moment of a reading, a start or an end; no activity is later than its record. Return the latest."""
     moment = min(moment, line.recorded_at)
     if state.last_activity is None or moment > state.last_activity:
         state.last_activity = moment
+    return state.last_activity
 
 
 def book_under(state: State, moment: str, spent_at_from: str | None, line: TypedLine) -> None:
