@@ -19,6 +19,7 @@ VIEWS: Final = (
     "#/",
     "#/workflows",
     "#/workflows/w1",
+    "#/workflows/w1?agent=plan",
     "#/workflows/none-of-this-name",
     "#/spend?period=week",
     "#/spend?by=workflow&where=project%3Dshop",

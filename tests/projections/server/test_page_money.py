@@ -243,8 +243,8 @@ def test_the_spend_of_each_group_is_saved_with_its_amounts(visit: Visit) -> None
     page = visit.open(f"#/spend?by=project&since={day(0)}&until={day(0)}")
     with page.expect_download() as saved:
         page.get_by_role("button", name="CSV").click()
-    (row,) = csv.DictReader(saved.value.path().read_text().splitlines())
-    assert (row["day"], row["project"], row["cost_usd"]) == (day(0), "/home/sam/shop", "3.75")
+    rows = list(csv.DictReader(saved.value.path().read_text().splitlines()))
+    assert (day(0), "/home/sam/shop", "3.75") in [(row["day"], row["project"], row["cost_usd"]) for row in rows]
 
 
 def test_the_demo_serves_a_page_whose_figures_rise(browser: Browser, tmp_path: Path) -> None:

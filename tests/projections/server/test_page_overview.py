@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import APIResponse, Browser, Page, Route
 
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from tests.projections.server.browsing import WIDE, Visit, expect, live, settled
@@ -78,3 +78,23 @@ def test_what_needs_attention_is_settled_where_it_is_said(visit: Visit, server: 
     expect(page.get_by_role("region", name="Needs attention")).to_contain_text("Nothing needs attention")
     expect(page.locator("tr[data-workflow=silent]")).to_have_count(0)
     assert server.client.get("/api/workflow-history/silent").json()["status"] == "cancelled"
+
+
+def test_a_figure_that_rose_while_an_older_one_was_loaded_is_shown(visit: Visit, server: Here) -> None:
+    server.ledgers.append([cost_observed("w", cost_usd="1.00")])
+    page = visit.open()
+    live(page)
+    row = page.locator("tr[data-workflow=w]")
+    expect(row).to_contain_text("$1.00")
+    held: list[tuple[Route, APIResponse]] = []
+    running = "**/api/workflow-history?status=running*"
+    page.route(running, lambda route: held.append((route, route.fetch())), times=1)
+    server.ledgers.append([cost_observed("other", cost_usd="0.10")])  # the list is loaded again
+    while not held:
+        page.wait_for_timeout(50)
+    server.ledgers.append([cost_observed("w", cost_usd="2.00")])
+    expect(row).to_contain_text("$2.00")
+    ((route, older),) = held
+    route.fulfill(response=older)
+    expect(page.locator("tr[data-workflow=other]")).to_be_visible()
+    expect(row).to_contain_text("$2.00")

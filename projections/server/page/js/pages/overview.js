@@ -84,7 +84,7 @@ export async function overview(main, { query, signal, scope }) {
       const present = lines.get(row.adw_id);
       if (present && row.status === "running" && !row.idle)
         cellsOf(columns, row).forEach((cell, at) => renew(present.children[at], cell));
-      else if (present || row.status === "running") again.running();
+      if (present || row.status === "running") again.running(); // a load that is under way may still have the old one
       for (const name of ["spent", "daily", "limits", "most", "attention"]) again[name]();
     },
     { signal },
