@@ -68,7 +68,8 @@ def hook_command(stop_over_budget: bool) -> None:
         click.echo(f"costledger: {error}", err=True)
         return
     if reasons:
-        reason = f"costledger: {'; '.join(reasons)}. To go on, raise the budget in costledger.toml"
+        on = "To go on, raise the budget where it was set: in costledger.toml, or by a start"
+        reason = f"costledger: {'; '.join(reasons)}. {on}"
         click.echo(json.dumps({"continue": False, "stopReason": reason}))
 
 

@@ -214,3 +214,18 @@ def test_a_day_that_is_still_being_typed_asks_for_nothing(page: Page) -> None:
     expect(page.locator("main")).not_to_contain_text("left out")
     page.go_back()
     assert query(page) == "/workflows"
+
+
+def test_conditions_of_spend_filter_the_table_and_stay_in_the_address(page: Page) -> None:
+    def asked(text: str, workflows: int) -> None:
+        page.get_by_label("Where").fill(text)
+        page.keyboard.press("Enter")
+        found(page, workflows)
+
+    asked("template=adw_0, status=comp*", 19)
+    assert query(page) == "/workflows?where=template%3Dadw_0&where=status%3Dcomp*"
+    page.reload()
+    found(page, 19)
+    expect(page.get_by_label("Where")).to_have_value("template=adw_0, status=comp*")
+    asked("template", 19)  # not yet a condition
+    asked("", WORKFLOWS)
