@@ -32,6 +32,8 @@ _EXACT: Final = frozenset({"agent", "model", "session", "workflow", "template", 
 """Dimensions whose values are those of a column; a project is found by its last part, and a tool among several."""
 _NUMBERS: Final = frozenset({"issue", "run"})
 _DIGITS_MAX: Final = 19
+_NAMED_BY_PEOPLE: Final = frozenset({"user", "host"})
+"""Tags that are often asked for before anybody has set them."""
 _ABSENT: Final = frozenset({"", UNATTRIBUTED})
 """How the value of what names none is asked for."""
 
@@ -191,5 +193,7 @@ def _unknown(name: str, keys: Iterable[str]) -> str:
     tags = sorted(keys)
     near = get_close_matches(name, [*DIMENSIONS, *tags], n=1)
     hint = f": did you mean {near[0]!r}?" if near else "."
+    if name in _NAMED_BY_PEOPLE:
+        hint = ": no log says it; set COSTLEDGER_TAGS for new workflows, and [[tags]] for those that there are."
     named = f"the tags {', '.join(tags)}" if tags else "no workflow has a tag yet (`costledger tag ID team=payments`)"
     return f"{shown(name)}: no dimension and no tag{hint} There are {', '.join(DIMENSIONS)}; and {named}"

@@ -265,6 +265,8 @@ def test_a_name_that_nothing_has_is_refused_with_what_there_is() -> None:
     history = spent(("2026-11-23T12:00", "a", "0.01"))
     with pytest.raises(InvalidInput, match="did you mean 'model'"):
         spend_report(history, SpendQuery(("modle",)), UTC)
+    with pytest.raises(InvalidInput, match="no log says it; set COSTLEDGER_TAGS"):
+        spend_report(history, SpendQuery(("user",)), UTC, rules=RULES)
     with pytest.raises(InvalidInput, match="the tags cost_centre, team"):
         spend_report(history, SpendQuery(where=(("tag:colour", ("red",)),)), UTC, rules=RULES)
 
