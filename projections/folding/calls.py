@@ -5,12 +5,15 @@ is on and its latest once it has ended, and it keeps that in later runs. A messa
 without a price or a reading in two runs, has a meter of its own instead.
 
 Readings only note which one decides a call from now on, and which one did before; sums follow when they are asked for.
+Of very many calls the earlier ones are stored as bytes, in a third of the memory.
 """
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from operator import add, sub
 from typing import Final
 
@@ -19,17 +22,20 @@ from projections.folding.counters import NEVER, Moment
 from projections.folding.readings import NO_TOKENS, Reading, Tokens
 from projections.folding.spend import Amounts, Key
 
-__all__ = ["Call", "Calls", "basis_bits", "rank_of", "reading_of"]
+__all__ = ["Call", "Calls", "basis_bits", "call_of", "rank_of", "reading_of"]
 
 Call = tuple[int, int, Tokens, str]
 """A priced reading of a call: cost, rank, usage, moment. Two compare as their `Reading`s do, and then by moment."""
+
+_MARSHAL_VERSION: Final = 2
+"""The last without references, which would make the bytes of a call take half as long again."""
 
 _MOMENT: Final = 3
 _REPORTED, _COMPLETE, _FINAL = 4, 2, 1
 """Bits of a rank, in the order in which the fields of a `Reading` compare."""
 
-_NOTED_MAX: Final = 10_000
-"""So many readings may be noted before the sums are computed: a bound for memory."""
+_MANY: Final = 10_000
+"""So many readings may be noted before the sums are computed, and so many calls be no bytes: a bound for memory."""
 
 _Sums = tuple[int, ...]
 """Of some calls: their cost, counts by the bits of their basis (`COUNTED`), and the tokens by bucket."""
@@ -39,6 +45,14 @@ _NO_SUMS: Final[_Sums] = (0, 0, *NO_TOKENS)
 def rank_of(*, reported: bool, complete: bool, final: bool) -> int:
     """Return the rank of a reading, by which two of one cost compare."""
     return _REPORTED * reported | _COMPLETE * complete | _FINAL * final
+
+
+def call_of(stored: Call | bytes) -> Call:
+    """Return a reading of a call that may be stored as bytes."""
+    if type(stored) is tuple:
+        return stored
+    call: Call = marshal.loads(stored)  # type: ignore[arg-type]
+    return call
 
 
 def reading_of(call: Call) -> Reading:
@@ -63,23 +77,24 @@ class Calls:
 
     Attributes:
         key: of their contribution in the spend.
-        highest: the highest reading of each call of this run.
+        highest: the highest reading of each call of this run, which `call_of` reads.
         latest: the latest reading of each whose latest is another one.
-        settled: of each call of earlier runs, the reading that it settled at.
+        settled: of each call of earlier runs, the reading that it settled at, which `call_of` reads.
         deciding, replaced: the readings that decide calls, and those that no longer do, since the sums were computed.
         last_moment, last_seq: of the latest reading of this run.
         booked: the amounts that are booked under the key.
     """
 
     key: Key
-    highest: dict[str, Call] = field(default_factory=dict)
+    highest: dict[str, Call | bytes] = field(default_factory=dict)
     latest: dict[str, Call] = field(default_factory=dict)
-    settled: dict[str, Call] = field(default_factory=dict)
+    settled: dict[str, Call | bytes] = field(default_factory=dict)
     deciding: list[Call] = field(default_factory=list)
     replaced: list[Call] = field(default_factory=list)
     last_moment: str = ""
     last_seq: int = 0
     booked: Amounts | None = None
+    _packed: int = 0
     _sums: _Sums = _NO_SUMS
     _carried_nanousd: int = 0
     _reported: _Sums = _NO_SUMS
@@ -120,8 +135,9 @@ class Calls:
         else:
             self.read_again(message, highest, call, ended=ended)
 
-    def read_again(self, message: str, highest: Call, call: Call, *, ended: bool) -> None:
+    def read_again(self, message: str, highest: Call | bytes, call: Call, *, ended: bool) -> None:
         """Take in another reading of a call, whose highest one so far is given."""
+        highest = call_of(highest)
         latest = self.latest.get(message, highest)
         is_later = call[_MOMENT] >= latest[_MOMENT]  # of two at one moment, the second in the ledger
         is_higher = call > highest
@@ -140,7 +156,7 @@ class Calls:
     def figure(self, message: str, *, ended: bool) -> Call:
         """Return the reading of a call that decides what it costs."""
         found = self.latest.get(message) if ended else None
-        return found or self.highest.get(message) or self.settled[message]
+        return found or call_of(self.highest.get(message) or self.settled[message])
 
     def sum_up(self) -> None:
         """Bring the sums up to date with the readings that were noted."""
@@ -152,9 +168,13 @@ class Calls:
             self.deciding.clear()
 
     def bound(self) -> None:
-        """Bring the sums up to date when many readings were noted."""
-        if len(self.deciding) > _NOTED_MAX:
+        """When many readings were noted, sum them up; when many calls are new, store them as bytes."""
+        if len(self.deciding) > _MANY:
             self.sum_up()
+        if (new := len(self.highest) - self._packed) > _MANY:
+            for message, call in list(islice(reversed(self.highest.items()), new)):
+                self.highest[message] = marshal.dumps(call_of(call), _MARSHAL_VERSION)
+            self._packed = len(self.highest)
 
     def grow(self) -> int:
         """Return how the cost has changed since the last call of this."""
@@ -182,7 +202,7 @@ class Calls:
     def end(self) -> None:
         """End the run: from now on the latest readings count."""
         self.deciding += self.latest.values()
-        self.replaced += map(self.highest.__getitem__, self.latest)
+        self.replaced += [call_of(self.highest[message]) for message in self.latest]
 
     def settle(self) -> None:
         """Start a new run after an end: every call keeps its reading; `update` was called."""
@@ -190,7 +210,7 @@ class Calls:
         self.settled.update(self.latest)
         self._settled_sums = tuple(map(add, self._settled_sums, self._sums))
         self._sums, self._reported, self._carried_nanousd = _NO_SUMS, _NO_SUMS, 0
-        self.highest, self.latest = {}, {}
+        self.highest, self.latest, self._packed = {}, {}, 0
         self.last_moment, self.last_seq = NEVER
 
     def remove(self, message: str, *, ended: bool) -> tuple[Reading, Reading, str] | Reading:
@@ -202,10 +222,10 @@ class Calls:
         """
         self.sum_up()
         if message in self.settled:
-            call = self.settled.pop(message)
+            call = call_of(self.settled.pop(message))
             self._settled_sums = tuple(map(sub, self._settled_sums, _sums([call])))
             return reading_of(call)
-        figure, highest = self.figure(message, ended=ended), self.highest.pop(message)
+        figure, highest = self.figure(message, ended=ended), call_of(self.highest.pop(message))
         latest, sums = self.latest.pop(message, highest), _sums([figure])
         self._sums, self._reported = tuple(map(sub, self._sums, sums)), tuple(map(sub, self._reported, sums))
         self._carried_nanousd -= sums[0]

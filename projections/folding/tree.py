@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from projections.folding.calls import Calls, basis_bits
+from projections.folding.calls import Calls, basis_bits, call_of
 from projections.folding.counters import NEVER, MeterCounters, Moment
 from projections.folding.meters import MESSAGE, OWN, ROOT, Below, Meter, Path
 from projections.folding.readings import NO_TOKENS, Reading, Tokens, lower_bound
@@ -84,7 +84,7 @@ class Tree:
         parent = self.meters.get(_parent(path))
         calls = None if parent is None else parent.calls_with(message)
         call = None if calls is None else calls.highest.get(message)
-        return None if call is None else call[0]
+        return None if call is None else call_of(call)[0]
 
     def _take_out(self, calls: Calls, message: str, meter: Meter) -> None:
         """Make a call a meter with the same figures."""

@@ -48,19 +48,21 @@ def read(lines: list[dict[str, Any]]) -> list[TypedLine]:
     return found
 
 
-@given(st.one_of(sessions(), events), st.lists(st.integers(1, 9)), st.booleans())
-def test_lines_come_to_the_same_however_many_are_folded_at_a_time(
-    sequence: list[dict[str, Any]], sizes: list[int], asked: bool
+@given(st.one_of(sessions(), events), st.lists(st.integers(1, 9)), st.booleans(), st.sampled_from([0, 2, 10_000]))
+def test_lines_come_to_the_same_however_many_are_folded_and_stored_at_a_time(
+    sequence: list[dict[str, Any]], sizes: list[int], asked: bool, stored: int
 ) -> None:
     lines, one_by_one, many = numbered(sequence), initial("w"), initial("w")
     for line in lines:
         fold(one_by_one, line)
     rest = read([dict(line) for line in lines])
-    for size in [*sizes, len(rest) + 1]:
-        fold_lines(many, rest[:size])
-        rest = rest[size:]
-        if asked:
-            row(many, HEAD)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("projections.folding.calls._MANY", stored)
+        for size in [*sizes, len(rest) + 1]:
+            fold_lines(many, rest[:size])
+            rest = rest[size:]
+            if asked:
+                row(many, HEAD)
     assert row(many, HEAD) == row(one_by_one, HEAD)
     assert spend(many) == spend(one_by_one)
     assert (many.readings, many.event_count) == (one_by_one.readings, one_by_one.event_count)
