@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from ledger.events import money
-from projections.folding.row import Row
+from projections.folding.row import Row, is_held
 
 __all__ = [
     "NO_FIGURES",
@@ -27,8 +27,15 @@ NO_FIGURES: Final = ("unpriced", "unknown")
 
 
 def is_lower_bound(row: Row) -> bool:
-    """Return whether a workflow has cost more than its row shows, or may have: it is partial, or has no reading."""
-    return row.cost_basis in (None, "partial")
+    """Return whether a workflow has cost more than its row shows, or may have: it is partial, or has no reading.
+
+    A held cost was set by somebody, and is no lower bound.
+    """
+    return row.cost_basis in (None, "partial") and not is_held(row)
+
+
+def _is_unpriced(row: Row) -> bool:
+    return row.unpriced_events > 0 and not is_held(row)
 
 
 def known_cost(nanousd: int, *, unpriced: bool, at_least: bool = False, known: bool = True) -> int | None:
@@ -38,7 +45,7 @@ def known_cost(nanousd: int, *, unpriced: bool, at_least: bool = False, known: b
 
 def known_row_cost(row: Row) -> int | None:
     """Return the cost of a workflow; None where it is unpriced or unknown."""
-    return known_cost(row.actual_cost_nanousd, unpriced=row.unpriced_events > 0, at_least=is_lower_bound(row))
+    return known_cost(row.actual_cost_nanousd, unpriced=_is_unpriced(row), at_least=is_lower_bound(row))
 
 
 def shown_cost(nanousd: int, *, unpriced: bool, at_least: bool = False, known: bool = True) -> str:
@@ -58,7 +65,7 @@ def row_cost(row: Row) -> str:
     """Return the cost of a workflow for a table."""
     return shown_cost(
         row.actual_cost_nanousd,
-        unpriced=row.unpriced_events > 0,
+        unpriced=_is_unpriced(row),
         at_least=is_lower_bound(row),
         known=row.cost_basis is not None,
     )
@@ -72,7 +79,7 @@ def in_words(nanousd: int, *, unpriced: bool, at_least: bool = False, known: boo
 
 def row_in_words(row: Row) -> str:
     """Return the cost of a workflow for a sentence."""
-    unpriced, known = row.unpriced_events > 0, row.cost_basis is not None
+    unpriced, known = _is_unpriced(row), row.cost_basis is not None
     return in_words(row.actual_cost_nanousd, unpriced=unpriced, at_least=is_lower_bound(row), known=known)
 
 

@@ -27,7 +27,7 @@ from projections.folding.readings import Tokens
 from projections.folding.spend import Spend, amounts_of, spend_rows
 from projections.folding.tools import tools_of
 
-__all__ = ["COLUMNS", "HELD", "Row", "held", "is_empty", "row", "spend", "with_spend"]
+__all__ = ["COLUMNS", "HELD", "Row", "held", "is_empty", "is_held", "row", "spend", "with_spend"]
 
 HELD: Final = "(held)"
 """The part of a running row's cost by which a person or another program raised it above the ledger's."""
@@ -262,6 +262,11 @@ def with_spend(of: Row, spend: Sequence[Spend], notes: Mapping[str, Mapping[str,
 def is_empty(of: Row) -> bool:
     """Return whether a workflow has no row: nothing is moved to it, and it was only opened for that."""
     return f'"{_EMPTY}":true' in of.cost_breakdown
+
+
+def is_held(of: Row) -> bool:
+    """Return whether a row has a larger cost than its ledger adds up to, which somebody stored; see `held`."""
+    return f'"{HELD}":' in of.cost_breakdown
 
 
 def held(replayed: Row, stored_nanousd: int) -> Row:

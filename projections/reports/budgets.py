@@ -17,7 +17,7 @@ from ledger.events import money, timestamps
 from ledger.text import counted
 from projections.folding.breakdown import basis_of, summarise
 from projections.folding.fold import RUNNING, State
-from projections.folding.row import Row
+from projections.folding.row import Row, is_held
 from projections.folding.spend import QUARTER_SECONDS, quarter_of
 from projections.history.store import HistoryStore
 from projections.reports.periods import Per
@@ -230,7 +230,7 @@ def budget_status(row: Row, budgets: Budgets) -> BudgetStatus | None:
     budget = row.budget_nanousd if row.budget_nanousd is not None else budgets.of(row.workflow_template)
     if budget is None:
         return None
-    least = row.cost_basis == "partial"
+    least = row.cost_basis == "partial" and not is_held(row)
     return BudgetStatus(
         budget, row.actual_cost_nanousd, least, row.unpriced_events, budgets.warn_at, known=row.cost_basis is not None
     )

@@ -146,6 +146,8 @@ def other_prices(
         raise InvalidInput("without cache: prices are those of each model; leave out other models and prices")
     if not (uncached or model or mapped or given):
         raise InvalidInput("what if? Name another model, map one to another, give prices, or leave out the cache")
+    if model is not None and "=" in model:
+        raise InvalidInput(f"model {shown(model)}: give one model; to price one as another: map MODEL=OTHER")
     pairs = tuple(_pair("map", text, "MODEL=OTHER, such as 'claude-opus-*=claude-sonnet-4-5'") for text in mapped)
     for other in (*(other for _, other in pairs), *([model] if model else [])):
         if book.rates(other, None) is None:

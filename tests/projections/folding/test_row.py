@@ -9,7 +9,8 @@ from hypothesis import given
 
 from ledger.errors import UnstorableRow
 from ledger.events import money
-from projections.folding.row import COLUMNS, FIGURE_MAX, HELD, held, row, spend
+from projections.folding.cost_words import row_cost
+from projections.folding.row import COLUMNS, FIGURE_MAX, HELD, held, is_held, row, spend
 from tests.projections.lines import HEAD, ended, events, folded, reading, second, started
 
 
@@ -56,3 +57,11 @@ def test_a_larger_cost_that_is_stored_shows_as_held_and_a_smaller_one_changes_no
     raised = held(replayed, 10**9)
     assert (raised.actual_cost_total, raised.actual_cost_nanousd) == (1.0, 10**9)
     assert orjson.loads(raised.cost_breakdown)["by_agent"] == {"plan": "0.09", HELD: "0.91"}
+
+
+def test_a_held_cost_was_set_by_somebody_and_is_no_lower_bound() -> None:
+    for other in (reading("0.05", agent="plan", partial=True), reading(agent="test", usage={"output_tokens": 5})):
+        replayed = row(folded(reading("0.04", agent="build"), other), HEAD)
+        assert (row_cost(replayed)[0], is_held(replayed)) == ("≥", False)
+        raised = held(replayed, 10**9)
+        assert (row_cost(raised), is_held(raised)) == ("$1.0000", True)

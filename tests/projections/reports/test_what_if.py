@@ -138,6 +138,7 @@ def test_models_that_nothing_is_asked_of_are_as_they_were() -> None:
     [
         ({}, "what if?"),
         ({"model": "no-such-model-9"}, "no price is known of"),
+        ({"model": "claude-opus-*=claude-haiku-4-5"}, "give one model"),
         ({"mapped": ["x"]}, "give MODEL=OTHER"),
         ({"price": ["x=1"]}, "2 to 4 prices"),
         ({"price": ["x=1,2,3,4,5"]}, "2 to 4 prices"),
