@@ -115,7 +115,7 @@ def _report(meter: Meter, tokens: Tokens, unpriced_tokens: int, basis: int, new_
 
 def _take_in(meter: Meter, calls: Calls, spent: Spent) -> None:
     """Add the changes of calls to the sums of their meter, and book them."""
-    below, (_, counts, *tokens) = meter.below, calls.update()
+    below, (counts, *tokens) = meter.below, calls.update()
     if below is not None:
         below.tokens = tuple(map(add, below.tokens, tokens))
         below.basis += counts

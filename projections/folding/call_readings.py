@@ -28,15 +28,17 @@ def read_calls(
         The line after them; None when no line is left.
     """
     highest, deciding, ended, before = calls.highest, calls.deciding, state.tree.ended, state.event_count
-    fits, rank, left = takes_all(parent, calls, first.subagent), rank_in(first), list[TypedLine]()
+    rank, fits = rank_in(first), False
+    left: list[TypedLine] = []
     for line in _alike(state, first, rest, parent, left):
         message, usage, moment = line.message_id, line.usage, line.observed_at or line.recorded_at
         known = highest.get(message)
-        if known is None and not (fits and "\0" not in message):
+        if known is None and line is not first and not (fits and "\0" not in message):
             name_in(line, "message_id", message)
             if calls_for(parent, message, first.subagent) is not calls:
                 left.append(line)
                 break
+            fits = takes_all(parent, calls, first.subagent)
         tokens = astuple(usage) if type(usage) is UsageCounts else usage_of(line)
         call = (from_wire(line.cost_usd), rank, tokens, moment)
         if known is None:

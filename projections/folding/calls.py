@@ -30,6 +30,7 @@ Call = tuple[int, int, Tokens, str]
 _MARSHAL_VERSION: Final = 2
 """The last without references, which would make the bytes of a call take half as long again."""
 
+_COST: Final = 0
 _MOMENT: Final = 3
 _REPORTED, _COMPLETE, _FINAL = 4, 2, 1
 """Bits of a rank, in the order in which the fields of a `Reading` compare."""
@@ -38,8 +39,8 @@ _MANY: Final = 10_000
 """So many readings may be noted before the sums are computed, and so many calls be no bytes: a bound for memory."""
 
 _Sums = tuple[int, ...]
-"""Of some calls: their cost, counts by the bits of their basis (`COUNTED`), and the tokens by bucket."""
-_NO_SUMS: Final[_Sums] = (0, 0, *NO_TOKENS)
+"""Of some calls: counts by the bits of their basis (`COUNTED`), and the tokens by bucket."""
+_NO_SUMS: Final[_Sums] = (0, *NO_TOKENS)
 
 
 def rank_of(*, reported: bool, complete: bool, final: bool) -> int:
@@ -82,6 +83,7 @@ class Calls:
         settled: of each call of earlier runs, the reading that it settled at, which `call_of` reads.
         deciding, replaced: the readings that decide calls, and those that no longer do, since the sums were computed.
         last_moment, last_seq: of the latest reading of this run.
+        grown_nanousd: the cost of the calls of this run, up to date after `grow`; `settled_nanousd` is of earlier ones.
         booked: the amounts that are booked under the key.
     """
 
@@ -93,10 +95,13 @@ class Calls:
     replaced: list[Call] = field(default_factory=list)
     last_moment: str = ""
     last_seq: int = 0
+    grown_nanousd: int = 0
+    settled_nanousd: int = 0
     booked: Amounts | None = None
     _packed: int = 0
-    _sums: _Sums = _NO_SUMS
+    _counted: tuple[int, int] = (0, 0)
     _carried_nanousd: int = 0
+    _sums: _Sums = _NO_SUMS
     _reported: _Sums = _NO_SUMS
     _settled_sums: _Sums = _NO_SUMS
 
@@ -106,19 +111,9 @@ class Calls:
         return self.last_moment, self.last_seq
 
     @property
-    def grown_nanousd(self) -> int:
-        """The cost of the calls of this run; up to date after `grow`."""
-        return self._sums[0]
-
-    @property
-    def settled_nanousd(self) -> int:
-        """The cost of the calls of earlier runs."""
-        return self._settled_sums[0]
-
-    @property
     def cost_nanousd(self) -> int:
         """The cost of all of them; up to date after `grow`."""
-        return self._sums[0] + self._settled_sums[0]
+        return self.grown_nanousd + self.settled_nanousd
 
     def __contains__(self, message: str) -> bool:
         return message in self.highest or message in self.settled
@@ -158,14 +153,24 @@ class Calls:
         found = self.latest.get(message) if ended else None
         return found or call_of(self.highest.get(message) or self.settled[message])
 
+    def _count_costs(self) -> None:
+        """Bring the cost up to date with the readings that were noted."""
+        now, before = self._counted
+        self.grown_nanousd += sum([call[_COST] for call in self.deciding[now:]])
+        if self.replaced:
+            self.grown_nanousd -= sum([call[_COST] for call in self.replaced[before:]])
+        self._counted = (len(self.deciding), len(self.replaced))
+
     def sum_up(self) -> None:
-        """Bring the sums up to date with the readings that were noted."""
+        """Bring the cost and the sums up to date with the readings that were noted."""
         if self.deciding:
+            self._count_costs()
             self._sums = tuple(map(add, self._sums, _sums(self.deciding)))
             if self.replaced:
                 self._sums = tuple(map(sub, self._sums, _sums(self.replaced)))
                 self.replaced.clear()
             self.deciding.clear()
+            self._counted = (0, 0)
 
     def bound(self) -> None:
         """When many readings were noted, sum them up; when many calls are new, store them as bytes."""
@@ -178,26 +183,27 @@ class Calls:
 
     def grow(self) -> int:
         """Return how the cost has changed since the last call of this."""
-        self.sum_up()
-        change = self._sums[0] - self._carried_nanousd
+        self._count_costs()
+        change = self.grown_nanousd - self._carried_nanousd
         self._carried_nanousd += change
         return change
 
     def update(self) -> _Sums:
-        """Return how the sums of this run's calls have changed since the last call of this; `grow` was called."""
+        """Return how the sums of this run's calls have changed since the last call of this."""
+        self.sum_up()
         change = tuple(map(sub, self._sums, self._reported))
         self._reported = self._sums
         return change
 
     @property
     def contribution(self) -> Amounts:
-        """The amounts to book under the key; up to date after `grow`."""
-        cost, _, *tokens = map(add, self._sums, self._settled_sums)
-        return [cost, *tokens, 0, 0, 0]
+        """The amounts to book under the key; up to date after `update`."""
+        _, *tokens = map(add, self._sums, self._settled_sums)
+        return [self.cost_nanousd, *tokens, 0, 0, 0]
 
     def is_partial(self, *, new: bool) -> bool:
         """Return whether a reading is incomplete, of this run or of all."""
-        return bool(bits_of(self._sums[1] if new else self._sums[1] + self._settled_sums[1]) & PARTIAL)
+        return bool(bits_of(self._sums[0] if new else self._sums[0] + self._settled_sums[0]) & PARTIAL)
 
     def end(self) -> None:
         """End the run: from now on the latest readings count."""
@@ -209,7 +215,8 @@ class Calls:
         self.settled.update(self.highest)
         self.settled.update(self.latest)
         self._settled_sums = tuple(map(add, self._settled_sums, self._sums))
-        self._sums, self._reported, self._carried_nanousd = _NO_SUMS, _NO_SUMS, 0
+        self.settled_nanousd += self.grown_nanousd
+        self._sums, self._reported, self.grown_nanousd, self._carried_nanousd = _NO_SUMS, _NO_SUMS, 0, 0
         self.highest, self.latest, self._packed = {}, {}, 0
         self.last_moment, self.last_seq = NEVER
 
@@ -224,16 +231,18 @@ class Calls:
         if message in self.settled:
             call = call_of(self.settled.pop(message))
             self._settled_sums = tuple(map(sub, self._settled_sums, _sums([call])))
+            self.settled_nanousd -= call[_COST]
             return reading_of(call)
         figure, highest = self.figure(message, ended=ended), call_of(self.highest.pop(message))
         latest, sums = self.latest.pop(message, highest), _sums([figure])
         self._sums, self._reported = tuple(map(sub, self._sums, sums)), tuple(map(sub, self._reported, sums))
-        self._carried_nanousd -= sums[0]
+        self.grown_nanousd -= figure[_COST]
+        self._carried_nanousd -= figure[_COST]
         return reading_of(highest), reading_of(latest), latest[_MOMENT]
 
 
 def _sums(calls: Sequence[Call]) -> _Sums:
-    costs, ranks, usages, _ = zip(*calls, strict=True)
+    _, ranks, usages, _ = zip(*calls, strict=True)
     counts = sum([_COUNTED_BY_RANK[rank] * ranks.count(rank) for rank in set(ranks)])
     used = [usage for usage in usages if usage] if () in usages else usages
-    return (sum(costs), counts, *(map(sum, zip(*used, strict=True)) if used else NO_TOKENS))
+    return (counts, *(map(sum, zip(*used, strict=True)) if used else NO_TOKENS))

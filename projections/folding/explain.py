@@ -59,11 +59,11 @@ def steps(chunks: Iterable[Sequence[TypedLine]], *, after: int = 0) -> Iterator[
     cost: int | None = None
     for lines in chunks:
         state = state or initial(lines[0].workflow_id)
-        if cost is not None and lines[-1].seq <= after:  # once known it stays known; it is computed when it is asked
-            fold_lines(state, lines)
+        if cost is not None and lines[-1].seq <= after:  # once known it stays known
+            cost = fold_lines(state, lines).cost_nanousd
             continue
         for line in lines:
-            before = None if cost is None else state.cost_nanousd
+            before = cost
             try:
                 is_asked = line.seq > after
                 earlier = _earlier(state, line) if is_asked else None
