@@ -15,6 +15,7 @@ from projections.folding.moves import LedgerPart
 from projections.folding.projection import Projected
 from projections.folding.row import Row
 from projections.folding.spend import Amounts, Spend
+from projections.history.packed import unpack
 from projections.history.query import Page, Query
 
 __all__ = [
@@ -77,12 +78,17 @@ class SpendSum(NamedTuple):
 
     Attributes:
         group: a value for each name that was grouped by, in that order; None where no event names one.
-        amounts: in the order of `spend.AMOUNTS`.
+        packed: its figures, see `packed.unpack`.
     """
 
     quarter: int
     group: tuple[str | int | None, ...]
-    amounts: Amounts
+    packed: int
+
+    @property
+    def amounts(self) -> Amounts:
+        """The figures in the order of `spend.AMOUNTS`."""
+        return unpack(self.packed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +297,8 @@ class HistoryStore(Protocol):
             by: the groups besides the quarter hour.
             first, last: leave out the quarter hours before and after these.
             starts: sum over the periods that start with these quarter hours, sorted, all before the second start being
-                of the first; each sum then has its last quarter hour, or the first one of its last hour where no
-                workflow and no session is asked for. Empty: over all of the time.
+                of the first; each sum then has a quarter hour of its period, and its last one where it is by workflow
+                or session. Empty: over all of the time.
             where: leave out what does not meet these conditions.
         """
         ...

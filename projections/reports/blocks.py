@@ -12,8 +12,7 @@ from datetime import datetime, tzinfo
 from fractions import Fraction
 from typing import Final, Literal
 
-from projections.folding.breakdown import UNATTRIBUTED
-from projections.folding.spend import QUARTER_SECONDS, Amounts
+from projections.folding.spend import QUARTER_SECONDS
 from projections.history.store import HistoryStore
 from projections.reports.spend_report import Line, SpendQuery, spend_sums, total_tokens
 from projections.reports.tags import TagRules
@@ -48,7 +47,7 @@ class Block:
     @property
     def cost(self) -> int:
         """The cost in nanodollars."""
-        return self.spent.amounts[0]
+        return self.spent.cost
 
     @property
     def tokens(self) -> int:
@@ -113,7 +112,7 @@ def blocks(
     """
     sums = spend_sums(history, SpendQuery(where=where), zone, rules=rules, by_quarter=True)
     found = blocks_of(
-        ((quarter, str(columns["model"] or UNATTRIBUTED), amounts) for quarter, columns, amounts in sums),
+        ((quarter, model, packed) for quarter, _, model, _, packed in sums),
         WINDOWS[window],
     )
     oldest = now.timestamp() - RECENT_DAYS * 24 * 3600
@@ -122,20 +121,20 @@ def blocks(
     return [block for block in found if not active or block.is_active(now)]
 
 
-def blocks_of(sums: Iterable[tuple[int, str, Amounts]], quarters: int) -> list[Block]:
+def blocks_of(sums: Iterable[tuple[int, str, int]], quarters: int) -> list[Block]:
     """Return the windows of sums.
 
     Args:
-        sums: quarter hour, model and amounts, in the order of the quarter hours.
+        sums: quarter hour, model and packed figures, in the order of the quarter hours.
         quarters: how many a window has.
     """
     found: list[Block] = []
-    for quarter, model, amounts in sums:
-        if not any(amounts):
+    for quarter, model, packed in sums:
+        if not packed:
             continue
         if not found or quarter >= found[-1].end:
             start = quarter - quarter % _HOUR
             found.append(Block(start, start + quarters, quarter, quarter))
         found[-1].last = quarter
-        found[-1].spent.take(model, amounts)
+        found[-1].spent.take(model, packed)
     return found

@@ -36,7 +36,7 @@ class Side:
     @property
     def cost(self) -> int:
         """The cost in nanodollars."""
-        return self.total.amounts[0]
+        return self.total.cost
 
     @property
     def per_workflow(self) -> int | None:
@@ -55,7 +55,7 @@ class Contribution:
     @property
     def difference(self) -> int:
         """By how much the second side is higher, in nanodollars."""
-        return self.after.amounts[0] - self.before.amounts[0]
+        return self.after.cost - self.before.cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def compare(
     for text, query in zip(texts, queries, strict=True):
         made = spend_report(history, replace(query, by=by), zone, rules=rules)
         of_workflows = spend_sums(history, replace(query, by=("workflow",)), zone, rules=rules)
-        workflows = {columns["adw_id"] for _, columns, amounts in of_workflows if any(amounts)}
+        workflows = {values for _, values, _, _, packed in of_workflows if packed}
         found.append(Side(text, made.total, len(workflows)))
         lines.append({line.group: line for line in made.lines})
     groups = dict.fromkeys([*lines[0], *lines[1]])

@@ -13,7 +13,6 @@ from math import isqrt
 from typing import Final
 
 from ledger.events import timestamps
-from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.row import Row
 from projections.folding.spend import QUARTER_SECONDS
 from projections.history.idle import IDLE_AFTER
@@ -79,7 +78,7 @@ class Burn:
     @property
     def per_hour_nanousd(self) -> int:
         """The burn rate."""
-        return round(Fraction(self.spent.amounts[0] * 3600, self.seconds))
+        return round(Fraction(self.spent.cost * 3600, self.seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ def forecast(
     first, last = quarters(days[0], today, zone)
     month = spend_report(history, SpendQuery(where=where, first=first, last=last), zone, rules=rules)
     daily = spend_report(history, SpendQuery(per="day", where=where, last=last), zone, rules=rules)
-    spent = {date.fromisoformat(line.period): line.amounts[0] for line in daily.lines if line.period}
+    spent = {date.fromisoformat(line.period): line.cost for line in daily.lines if line.period}
     before = sum(spent.get(day, 0) for day in days if day < today)
     sample = {} if daily.unpriced and not any(spent.values()) else _sample(spent, today)
     projected = projection(before, spent.get(today, 0), sample, days, today)
@@ -193,9 +192,8 @@ def _burns(
     last = first + _BURN_QUARTERS - 1
     spent: dict[str, Line] = {}
     query = SpendQuery(("workflow",), where=where, first=first, last=last)
-    for _, columns, amounts in spend_sums(history, query, zone, rules=rules):
-        line = spent.setdefault(str(columns["adw_id"]), Line())
-        line.take(str(columns["model"] or UNATTRIBUTED), amounts)
+    for _, (adw_id,), model, _, packed in spend_sums(history, query, zone, rules=rules):
+        spent.setdefault(str(adw_id), Line()).take(model, packed)
     for row in _running(history, now - (idle_after or IDLE_AFTER)):
         if where and row.adw_id not in spent:
             continue

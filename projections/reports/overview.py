@@ -12,6 +12,7 @@ from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.cost_words import is_lower_bound
 from projections.folding.row import Row
 from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, Amounts
+from projections.history.packed import unpack
 from projections.history.store import Group, SpendSum
 from projections.reports.periods import quarters
 from projections.reports.spend_report import at_least, total_tokens
@@ -94,7 +95,8 @@ def overview(day: date, rows: Sequence[Row], sums: Iterable[SpendSum]) -> Overvi
             _mark_unknown(made, row, firsts)
         else:
             made.ever_by_tool.setdefault(tools.get(row.adw_id, UNATTRIBUTED), Figure()).take_row(row)
-    for quarter, (adw_id, model), amounts in sums:
+    for quarter, (adw_id, model), packed in sums:
+        amounts = unpack(packed)
         parts = [made.by_tool.setdefault(tools.get(str(adw_id), UNATTRIBUTED), _figures())]
         parts.append(made.by_model.setdefault(str(model or UNATTRIBUTED), _figures()))
         for days, first in firsts.items():

@@ -12,16 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
-from operator import add
+from operator import itemgetter
 from typing import Final
 
 from ledger.errors import InvalidInput
 from ledger.events import timestamps
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, Amounts
+from projections.history.packed import cost_of, unpack
 from projections.history.query import LIMIT_MAX, Page, Query, totals_of
 from projections.history.store import Group, HistoryStore, Where
-from projections.reports.dimensions import Dimension, Value, dimension
+from projections.reports.dimensions import DIMENSIONS, Dimension, Value, dimension
 from projections.reports.periods import Per, day_of, label_of, starts_of
 from projections.reports.tags import TagRules
 
@@ -48,7 +49,6 @@ Conditions = tuple[tuple[str, tuple[str, ...]], ...]
 SESSIONS: Final = ("session", "workflow")
 """What a report of sessions is split by first."""
 
-_NOTHING: Final = [0] * len(AMOUNTS)
 _COUNTED: Final = [AMOUNTS.index(f"{kind}_tokens") for kind in ("input", "cache_write", "cache_read", "output")]
 _UNPRICED: Final = (AMOUNTS.index("unpriced_events"), AMOUNTS.index("unpriced_tokens"))
 _PARTIAL: Final = AMOUNTS.index("partial")
@@ -80,9 +80,9 @@ class Line:
     Attributes:
         period: the name of its period; None: all of the time.
         group: its value of each dimension of `by`.
-        quarter: its last quarter hour.
+        quarter: its last quarter hour, of sessions and workflows; of others one of its period.
         at: the last activity of a session, in seconds since 1970; by its last quarter hour where no more is known.
-        models: figures by model; `amounts` is their sum.
+        packed: figures by model, see `packed.unpack`.
         unknown: workflows without a reading; only of a total, since no model or agent is known of them.
     """
 
@@ -90,31 +90,43 @@ class Line:
     group: tuple[Value, ...] = ()
     quarter: int = 0
     at: float = 0.0
-    amounts: Amounts = field(default_factory=lambda: list(_NOTHING))
-    models: dict[str, Amounts] = field(default_factory=dict)
+    packed: dict[str, int] = field(default_factory=dict)
     unknown: int = 0
+
+    @property
+    def cost(self) -> int:
+        """The cost in nanodollars."""
+        return cost_of(sum(self.packed.values()))
+
+    @property
+    def amounts(self) -> Amounts:
+        """The figures in the order of `AMOUNTS`."""
+        return unpack(sum(self.packed.values()))
+
+    @property
+    def models(self) -> dict[str, Amounts]:
+        """The figures by model."""
+        return {name: unpack(packed) for name, packed in self.packed.items()}
 
     @property
     def at_least(self) -> bool:
         """Whether the line is a lower bound: under any model, or since the cost of a workflow is unknown."""
-        return self.unknown > 0 or any(map(at_least, self.models.values()))
+        return self.unknown > 0 or any(at_least(unpack(packed)) for packed in self.packed.values())
 
     @property
     def is_partial(self) -> bool:
         """Whether some of its usage is incomplete, under any model."""
-        return any(amounts[_PARTIAL] > 0 for amounts in self.models.values())
+        return any(unpack(packed)[_PARTIAL] > 0 for packed in self.packed.values())
 
-    def take(self, model: str, amounts: Amounts) -> None:
+    def take(self, model: str, packed: int) -> None:
         """Add figures of a model."""
-        before = self.models.get(model)
-        self.models[model] = amounts if before is None else list(map(add, before, amounts))
-        self.amounts = list(map(add, self.amounts, amounts))
+        self.packed[model] = self.packed.get(model, 0) + packed
 
     def take_line(self, other: Line) -> None:
         """Add the figures of another line."""
         self.quarter = max(self.quarter, other.quarter)
-        for model, amounts in other.models.items():
-            self.take(model, amounts)
+        for model, packed in other.packed.items():
+            self.take(model, packed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,33 +177,57 @@ def spend_report(
         InvalidInput: a name is no dimension and no tag, or a value is none of its dimension.
         HistoryUnavailable: the store cannot be used.
     """
-    named = [dimension(name, rules, history.row_values) for name in query.by]
     lines: dict[tuple[str | None, tuple[Value, ...]], Line] = {}
     total, dated = Line(unknown=without_reading(history, query, rules)), dict[str, int]()
-    for quarter, columns, amounts in spend_sums(history, query, zone, rules=rules):
-        values = [one.value(columns) for one in named]
-        if shown_as is not None:
-            values = [shown_as(one.name, value) for one, value in zip(named, values, strict=True)]
-        period = None if query.per is None else label_of(query.per, day_of(quarter, zone))
-        key = (period, tuple(values))
-        line = lines.get(key) or lines.setdefault(key, Line(*key, quarter))
-        line.quarter = max(line.quarter, quarter)
-        model = str(columns["model"] or UNATTRIBUTED)
-        line.take(model, amounts)
-        total.take(model, amounts)
-        if (evidence := columns["spent_at_from"]) is not None and amounts[0]:
-            dated[str(evidence)] = dated.get(str(evidence), 0) + amounts[0]
-    found = sorted((line for line in lines.values() if any(map(any, line.models.values()))), key=_highest_first)
-    found.sort(key=lambda line: line.period or "", reverse=descending)
+    periods = _PeriodNames(query.per, zone)
+    shown = _Shown(query.by, shown_as)
+    for quarter, values, model, evidence, packed in spend_sums(history, query, zone, rules=rules):
+        key = (periods[quarter], values if shown_as is None else shown[values])
+        line = lines.get(key)
+        if line is None:
+            line = lines[key] = Line(*key, quarter)
+        elif line.quarter < quarter:
+            line.quarter = quarter
+        line.packed[model] = line.packed.get(model, 0) + packed
+        total.packed[model] = total.packed.get(model, 0) + packed
+        if evidence is not None and (cost := cost_of(packed)):
+            dated[evidence] = dated.get(evidence, 0) + cost
+    found = sorted((line for line in lines.values() if any(line.packed.values())), key=_highest_first)
+    if query.per is not None:
+        found.sort(key=lambda line: line.period or "", reverse=descending)
     return Report(query, found, total, dict(sorted(dated.items())))
+
+
+class _PeriodNames(dict[int, str | None]):
+    """The name of the period that a quarter hour is in."""
+
+    def __init__(self, per: Per | None, zone: tzinfo | None) -> None:
+        self._per, self._zone = per, zone
+
+    def __missing__(self, quarter: int) -> str | None:
+        found = self[quarter] = None if self._per is None else label_of(self._per, day_of(quarter, self._zone))
+        return found
+
+
+class _Shown(dict[tuple[Value, ...], tuple[Value, ...]]):
+    """The values that are shown for those of some dimensions."""
+
+    def __init__(self, names: Sequence[str], shown_as: Callable[[str, Value], Value] | None) -> None:
+        self._names, self._shown_as = names, shown_as
+
+    def __missing__(self, values: tuple[Value, ...]) -> tuple[Value, ...]:
+        pairs = zip(self._names, values, strict=True)
+        found = self[values] = tuple([self._shown_as(*pair) for pair in pairs]) if self._shown_as else values
+        return found
 
 
 def spend_sums(
     history: HistoryStore, query: SpendQuery, zone: tzinfo | None, *, rules: TagRules = (), by_quarter: bool = False
-) -> Iterator[tuple[int, Mapping[str, Value], Amounts]]:
-    """Yield the sums that answer a query: the last quarter hour, the values of columns, and the amounts.
+) -> Iterator[tuple[int, tuple[Value, ...], str, str | None, int]]:
+    """Yield the sums that answer a query; raises as `spend_report`.
 
-    The columns are those of its dimensions, `model` and `spent_at_from`; raises as `spend_report`.
+    Each is a quarter hour (see `HistoryStore.spent`), the values of the query's dimensions, a model, the evidence that
+    dates it, and packed figures. Several have the same names where the columns of a dimension differ.
 
     Args:
         by_quarter: the sums of each quarter hour, and not of the query's periods.
@@ -199,14 +235,40 @@ def spend_sums(
     wanted = [dimension(name, rules, history.row_values) for name in query.by]
     exact, rest = _conditions(history, query.where, rules)
     names = [name for one in (*wanted, *(one for one, _ in rest)) for name in one.columns]
-    columns = list(dict.fromkeys([*names, "model", "spent_at_from"]))
+    columns: list[Group] = list(dict.fromkeys([*names, "model", "spent_at_from"]))
+    values_of = _values_of(wanted, columns)
+    model_at, evidence_at = columns.index("model"), columns.index("spent_at_from")
     starts = None if by_quarter else _starts(history, query, zone)
-    for quarter, group, amounts in history.spent(
+    for quarter, group, packed in history.spent(
         columns, first=query.first, last=query.last, starts=starts, where=exact
     ):
-        values: dict[str, Value] = dict(zip(columns, group, strict=True))
-        if all(one.matches(values, asked) for one, asked in rest):
-            yield quarter, values, amounts
+        if rest:
+            of: dict[str, Value] = dict(zip(columns, group, strict=True))
+            if not all(one.matches(of, asked) for one, asked in rest):
+                continue
+        model, evidence = group[model_at], group[evidence_at]
+        yield quarter, values_of(group), str(model or UNATTRIBUTED), evidence, packed  # type: ignore[misc]
+
+
+def _values_of(
+    wanted: Sequence[Dimension], columns: Sequence[Group]
+) -> Callable[[tuple[Value, ...]], tuple[Value, ...]]:
+    """Return the values of dimensions by those of columns."""
+    if all(one.name in DIMENSIONS for one in wanted):
+        positions = [columns.index(one.columns[0]) for one in wanted]
+        if positions == list(range(len(positions))):
+            return itemgetter(slice(len(positions)))
+        return lambda group: tuple([group[at] for at in positions])
+    found: dict[tuple[Value, ...], tuple[Value, ...]] = {}
+
+    def values_of(group: tuple[Value, ...]) -> tuple[Value, ...]:
+        made = found.get(group)
+        if made is None:
+            of: dict[str, Value] = dict(zip(columns, group, strict=True))
+            made = found[group] = tuple([one.value(of) for one in wanted])
+        return made
+
+    return values_of
 
 
 def _conditions(
@@ -283,7 +345,7 @@ def _wire(quarter: int | None) -> str | None:
 
 
 def _highest_first(line: Line) -> tuple[int, str]:
-    return (-line.amounts[0], str(line.group))
+    return (-line.cost, str(line.group))
 
 
 def sessions_by_activity(history: HistoryStore, made: Report, *, descending: bool = False) -> Report:

@@ -8,9 +8,9 @@ from datetime import tzinfo
 from fractions import Fraction
 from typing import Final
 
-from projections.folding.breakdown import UNATTRIBUTED
+from projections.history.packed import cost_of
 from projections.history.store import HistoryStore
-from projections.reports.dimensions import Value, dimension
+from projections.reports.dimensions import Value
 from projections.reports.spend_report import Line, SpendQuery, merged, spend_sums, without_reading
 from projections.reports.tags import TagRules
 
@@ -47,7 +47,7 @@ class Stats:
     @property
     def cost(self) -> int:
         """The sum."""
-        return self.sums.amounts[0]
+        return self.sums.cost
 
     @property
     def mean(self) -> int:
@@ -87,18 +87,17 @@ def stats(history: HistoryStore, query: SpendQuery, zone: tzinfo | None, *, rule
         InvalidInput: a name is no dimension and no tag, or a value is none of its dimension.
         HistoryUnavailable: the store cannot be used.
     """
-    named = [dimension(name, rules) for name in query.by]  # `spend_sums` refuses unknown ones
     whole = replace(query, by=(*query.by, *_OF_A_RUN), per=None)
     spent: dict[tuple[Value, ...], tuple[Line, _Runs]] = {}
-    last = _last_runs(history, query)
-    for _, columns, amounts in spend_sums(history, whole, zone, rules=rules):
-        last[columns["adw_id"]] = max(last.get(columns["adw_id"], 0), int(columns["run"] or 0))
-        if any(amounts):
-            group = tuple([one.value(columns) for one in named])
+    last, size = _last_runs(history, query), len(query.by)
+    for _, values, model, _, packed in spend_sums(history, whole, zone, rules=rules):
+        group, run = values[:size], (values[-3], values[-2], values[-1])
+        adw_id, _, number = run
+        last[adw_id] = max(last.get(adw_id, 0), int(number or 0))
+        if packed:
             line, runs = spent.get(group) or spent.setdefault(group, (Line(), {}))
-            line.take(str(columns["model"] or UNATTRIBUTED), amounts)
-            run = (columns["adw_id"], columns["status"], columns["run"])
-            runs[run] = runs.get(run, 0) + amounts[0]
+            line.packed[model] = line.packed.get(model, 0) + packed
+            runs[run] = runs.get(run, 0) + cost_of(packed)
     every = _Runs()
     for _, runs in spent.values():
         for run, cost in runs.items():

@@ -20,8 +20,8 @@ from ledger.events.fields import USAGE_FIELDS
 from ledger.pricing.overrides import AgreedRates, Overridden
 from ledger.pricing.price_book import PriceBook
 from ledger.pricing.rates import Rates
-from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, TOKENS, Amounts
+from projections.history.packed import unpack
 from projections.history.store import HistoryStore
 from projections.reports.spend_report import SpendQuery, at_least, spend_sums
 from projections.reports.tags import TagRules
@@ -205,8 +205,8 @@ def what_if(
     """
     lines: dict[str, WhatIfLine] = {}
     usages: dict[str, dict[str, tuple[Rates | None, Usage]]] = {}
-    for quarter, columns, amounts in spend_sums(history, replace(query, by=(), per="day"), zone, rules=rules):
-        model = str(columns["model"] or UNATTRIBUTED)
+    for quarter, _, model, _, packed in spend_sums(history, replace(query, by=(), per="day"), zone, rules=rules):
+        amounts = unpack(packed)
         line = lines.setdefault(model, WhatIfLine(model))
         line.amounts = list(map(add, line.amounts, amounts))
         line.priced_as, rates = _rates(prices, book, model, _moment(quarter))

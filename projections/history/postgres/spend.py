@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from projections.folding.spend import AMOUNTS, NAMES, Spend
+from projections.history.packed import pack
 from projections.history.postgres.connection import Cursor
 from projections.history.postgres.tables import records
 from projections.history.spend_sql import between_query, sums_query
@@ -79,7 +80,7 @@ class PostgresSpend:
         groups = len(by)
         return iter(
             [
-                SpendSum(quarter, tuple(values[:groups]), [int(amount) for amount in values[groups:]])
+                SpendSum(quarter, tuple(values[:groups]), pack(map(int, values[groups:])))
                 for quarter, *values in found
                 if quarter is not None
             ]

@@ -19,7 +19,8 @@ from projections.history.cost_changes import decide, removed
 from projections.history.moved_parts import recomposed
 from projections.history.query import Page, Query
 from projections.history.spend_sql import rows_asked, values_query
-from projections.history.sqlite import pages, rollups
+from projections.history.sqlite import chunks, pages
+from projections.history.sqlite.chunk_sums import sums
 from projections.history.sqlite.connection import SqliteConnection
 from projections.history.sqlite.moved_parts import SqliteParts
 from projections.history.sqlite.rebuild import fresh_rows
@@ -173,7 +174,10 @@ class SqliteHistory(HistoryStore):
         where: Where = (),
     ) -> Iterator[SpendSum]:
         with self._connection.errors():
-            yield from self._spend.sums(by, first, last, starts=starts, where=where)
+            chunks.compact(self._db)
+            with self._connection.snapshot():
+                found = sums(self._db, by, first, last, starts=starts, where=where)
+        return iter(found)
 
     def spent_between(self) -> tuple[int, int] | None:
         with self._connection.errors():
@@ -208,7 +212,7 @@ class SqliteHistory(HistoryStore):
             for table in ("cost_audit_log", "costledger_change"):
                 self._db.executemany(f"DELETE FROM {table} WHERE adw_id = ?", [(name,) for name in adw_ids])
         with self._connection.errors():
-            rollups.compact(self._db)  # whose sums have the names of agents and models
+            chunks.compact(self._db)  # which have the names of agents and models
 
     @contextlib.contextmanager
     def rebuilding(self) -> Iterator[Fresh]:

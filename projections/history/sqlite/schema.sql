@@ -1,4 +1,4 @@
--- Schema version 9.
+-- Schema version 10.
 --
 -- Versions:
 --   1  first
@@ -9,7 +9,8 @@
 --   6  the columns branch and tool
 --   7  the column tags; costledger_spend: the column run
 --   8  costledger_part and costledger_move
---   9  sums of spend and their triggers (rollups.py)
+--   9  sums of spend and their triggers
+--   10 the spend in chunks, in their stead (chunks.py)
 
 -- One row per workflow, a pure function of its ledger (projections/folding/row.py). Times are UTC text,
 -- `YYYY-MM-DDTHH:MM:SS.ffffffZ`.

@@ -1,22 +1,17 @@
-"""Spend over time in a SQLite table: written by workflow, read as sums."""
+"""Spend over time in a SQLite table: written by workflow."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from projections.folding.spend import AMOUNTS, NAMES, Spend
-from projections.history.spend_sql import between_query, sums_query
-from projections.history.sqlite import rollups
-from projections.history.store import Group, SpendSum, Where
+from projections.folding.spend import NAMES, Spend
+from projections.history.spend_sql import between_query
 
 __all__ = ["SqliteSpend"]
 
 _COLUMNS: Final = ", ".join(Spend._fields)
-_SUMS: Final = ", ".join(f"sum(spend.{name})" for name in AMOUNTS)
-_HALVES: Final = ", ".join(f"sum(spend.{name} >> 32), sum(spend.{name} & 4294967295)" for name in AMOUNTS)
-"""The upper and the lower half of every figure: sums of these fit into 64 bits, where those of the figures may not."""
 
 
 class SqliteSpend:
@@ -65,38 +60,3 @@ class SqliteSpend:
         """See `HistoryStore.spent_between`."""
         first, last = self._db.execute(between_query(self._table)).fetchone()
         return None if first is None else (first, last)
-
-    def sums(
-        self, by: Sequence[Group], first: int | None, last: int | None, *, starts: Sequence[int] | None, where: Where
-    ) -> Iterator[SpendSum]:
-        """See `HistoryStore.spent`."""
-        table = rollups.source_of(by, where, first, last, starts)
-        if table != self._table:
-            rollups.compact(self._db)
-        try:
-            yield from self._summed(table, by, first, last, starts, where, _SUMS)
-        except sqlite3.OperationalError as error:
-            if str(error) != "integer overflow":
-                raise
-            yield from self._summed(table, by, first, last, starts, where, _HALVES)
-
-    def _summed(
-        self,
-        table: str,
-        by: Sequence[Group],
-        first: int | None,
-        last: int | None,
-        starts: Sequence[int] | None,
-        where: Where,
-        sums: str,
-    ) -> list[SpendSum]:
-        query, given = sums_query(
-            table, by, first, last, starts=starts, where=where, mark="?", nothing="NULL", sums=sums
-        )
-        groups, found = len(by), list[SpendSum]()
-        for quarter, *values in self._db.execute(query, given):
-            amounts = values[groups:]
-            if sums is not _SUMS:
-                amounts = [(upper << 32) + lower for upper, lower in zip(amounts[::2], amounts[1::2], strict=True)]
-            found.append(SpendSum(quarter, tuple(values[:groups]), amounts))
-        return found

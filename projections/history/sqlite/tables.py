@@ -9,13 +9,21 @@ from ledger.errors import HistoryUnavailable
 from ledger.events.timestamps import Clock
 from projections.folding.row import COLUMNS
 from projections.history.sql_scripts import statements
-from projections.history.sqlite import pages, rollups
+from projections.history.sqlite import chunks, pages
 from projections.history.sqlite.connection import SqliteConnection
 from projections.history.store import FOLD_VERSION, Stored, stored_cost
 
 __all__ = ["BEFORE", "SCHEMA_VERSION", "STORED", "UPSERT", "make_tables", "stored_of", "values_of"]
 
-SCHEMA_VERSION: Final = 9
+SCHEMA_VERSION: Final = 10
+_OLD_SUMS: Final = (
+    "costledger_spend_hour",
+    "costledger_spend_hour_agent",
+    "costledger_spend_workflow",
+    "costledger_stale_hour",
+    "costledger_stale_workflow",
+)
+"""Tables of version 9."""
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 
 STORED: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status FROM workflow_history"
@@ -67,11 +75,12 @@ def make_tables(connection: SqliteConnection, clock: Clock) -> None:
                 "costledger_total",
                 "costledger_part",
                 "costledger_move",
-                *rollups.TABLES,
+                *chunks.TABLES,
+                *_OLD_SUMS,
             ):
                 db.execute(f"DROP TABLE IF EXISTS {table}")
         pages.make_changes(db, clock())
-        for statement in (*statements("sqlite"), *pages.statements(), *rollups.statements()):
+        for statement in (*statements("sqlite"), *pages.statements(), *chunks.statements()):
             db.execute(statement)
         db.execute("DELETE FROM costledger_checkpoint")  # so that every ledger is folded again
         db.execute(

@@ -15,6 +15,7 @@ from ledger.maintenance.leftovers import Leftovers, leftovers_in
 from ledger.storage.origin import misplaced
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.spend import AMOUNTS, Amounts
+from projections.history.packed import unpack
 from projections.history.query import Query, QueryTotals
 from projections.server.http.problems import sentence
 from projections.server.service.service import Service
@@ -74,13 +75,11 @@ class OverallTotals:
 
     def _look(self) -> Overall:
         service = self._service
-        by_agent: dict[str, Amounts] = {}
-        by_model: dict[str, Amounts] = {}
-        for _, (agent, model), amounts in service.history.spent(("agent", "model"), starts=()):
-            for name, sums in ((agent, by_agent), (model, by_model)):
-                sum_of = sums.setdefault(str(name or UNATTRIBUTED), [0] * len(AMOUNTS))
-                for at, amount in enumerate(amounts):
-                    sum_of[at] += amount
+        by_agent: dict[str, int] = {}
+        by_model: dict[str, int] = {}
+        for _, (agent, model), packed in service.history.spent(("agent", "model"), starts=()):
+            for name, sums in ((str(agent or UNATTRIBUTED), by_agent), (str(model or UNATTRIBUTED), by_model)):
+                sums[name] = sums.get(name, 0) + packed
         problem = misplaced(service.settings.data)
         return Overall(
             service.history.page(Query(limit=1)).totals,
@@ -91,5 +90,6 @@ class OverallTotals:
         )
 
 
-def _highest_first(sums: dict[str, Amounts]) -> list[tuple[str, Amounts]]:
-    return sorted(sums.items(), key=lambda both: (-both[1][0], both[0]))
+def _highest_first(sums: dict[str, int]) -> list[tuple[str, Amounts]]:
+    found = [(name, unpack(packed)) for name, packed in sums.items()]
+    return sorted(found, key=lambda both: (-both[1][0], both[0]))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, quarter_of
 from projections.history.memory import MemoryHistory
+from projections.history.packed import pack
 from projections.reports.blocks import WINDOWS, Block, Window, blocks, blocks_of
 from projections.reports.spend_report import SpendQuery, spend_report
 from tests.projections.reports.test_spend_report import RULES, histories
@@ -21,11 +22,11 @@ windows = st.sampled_from(["5h", "7d"])
 
 def of(*spent: tuple[str, int], window: Window = "5h") -> list[Block]:
     """The windows of dollars at some times of 23 November."""
-    return blocks_of(((quarter_of(f"2026-11-{at}"), "opus", amounts(usd)) for at, usd in spent), WINDOWS[window])
+    return blocks_of(((quarter_of(f"2026-11-{at}"), "opus", packed(usd)) for at, usd in spent), WINDOWS[window])
 
 
-def amounts(usd: int) -> list[int]:
-    return [usd * USD, 0, 0, 0, 0, 1000 * usd, *[0] * (len(AMOUNTS) - 6)]
+def packed(usd: int) -> int:
+    return pack([usd * USD, 0, 0, 0, 0, 1000 * usd, *[0] * (len(AMOUNTS) - 6)])
 
 
 def shown(block: Block) -> tuple[str, str, int]:

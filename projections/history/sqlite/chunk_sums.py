@@ -1,0 +1,268 @@
+"""Sums of the spend in chunks, by group and period."""
+
+from __future__ import annotations
+
+import sqlite3
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain, compress, groupby, repeat
+from operator import add, itemgetter
+from types import MappingProxyType
+from typing import Any, Final
+
+import orjson
+
+from projections.history.sqlite import chunks
+from projections.history.sqlite.chunks import COLUMNS, Level
+from projections.history.store import Group, SpendSum, Where
+
+__all__ = ["sums"]
+
+_NAMES: Final[tuple[Group, ...]] = ("agent", "model", "spent_at_from", "run")
+
+_OF_HOURS: Final = {"model", "spent_at_from"}
+_BITS: Final = 32
+"""Of each part of a key: names, columns, session and period."""
+_COLUMN, _SESSION, _PERIOD = _BITS, 2 * _BITS, 3 * _BITS
+_LOW: Final = (1 << _BITS) - 1
+_LEFT_OUT: Final = -1 << 5 * _BITS
+"""Makes every key negative."""
+_DAY: Final = 96
+_FIRST_QUARTER: Final = 1 << 31
+"""Makes every quarter hour positive."""
+
+
+def sums(
+    db: sqlite3.Connection,
+    by: Sequence[Group],
+    first: int | None,
+    last: int | None,
+    *,
+    starts: Sequence[int] | None,
+    where: Where,
+) -> list[SpendSum]:
+    """Return the sums of `HistoryStore.spent`, in one state of the database."""
+    question = _Question(by, first, last, starts, where)
+    sessions = "session_id" in question.asked
+    stale, made_now = chunks.marked(db)
+    columns = [name for name in COLUMNS if name in question.asked or (stale and name == "adw_id")]
+    read = partial(chunks.stored, db, sessions=sessions)
+
+    def of_chunk(number: int, level: int) -> Level:
+        return next(read(level, columns, number=number))
+
+    for one in read(question.level, columns, first=first, last=last):
+        question.take(one, partial(of_chunk, one.number), stale)
+    if made_now:
+        question.take(made_now[question.level], made_now.__getitem__, frozenset())
+    return question.found()
+
+
+class _Periods(dict[int, int]):
+    """The part of a key that a quarter hour decides.
+
+    Attributes:
+        quarters: a quarter hour of each period by its part of a key.
+    """
+
+    def __init__(self, first: int | None, last: int | None, starts: Sequence[int] | None) -> None:
+        self._first = -_FIRST_QUARTER if first is None else first
+        self._last = _FIRST_QUARTER if last is None else last
+        self._starts = starts
+        self.quarters: dict[int, int] = {}
+        self.is_one = first is None and last is None and starts is not None and len(starts) <= 1
+
+    def __missing__(self, quarter: int) -> int:
+        """Number it, and in a period that ends the quarter hours of about two days around it."""
+        if not self._first <= quarter <= self._last:
+            self[quarter] = _LEFT_OUT
+        elif self._starts is None:
+            self[quarter] = found = (quarter + _FIRST_QUARTER) << _PERIOD
+            self.quarters[found] = quarter
+        else:
+            at = bisect_right(self._starts, quarter, min(1, len(self._starts)))
+            self[quarter] = found = at << _PERIOD
+            if at == len(self._starts):
+                self.quarters[found] = max(quarter, self.quarters.get(found, quarter))
+            else:
+                end = min(self._last + 1, self._starts[at])
+                begin = max(self._first, quarter - _DAY, self._starts[at - 1] if at > 1 else self._first)
+                self.update(dict.fromkeys(range(begin, min(end, quarter + _DAY)), found))
+                self.quarters[found] = end - 1
+        return self[quarter]
+
+
+class _Question:
+    """Sums by a key of a period, the columns of a workflow, and the names and the session of a row.
+
+    Attributes:
+        asked: all groups that it needs.
+        level: the one that answers where workflows are within a period.
+    """
+
+    def __init__(
+        self, by: Sequence[Group], first: int | None, last: int | None, starts: Sequence[int] | None, where: Where
+    ) -> None:
+        self.asked = {*by, *(name for name, _ in where)}
+        self.level = chunks.SUMS_BY_AGENT if self.asked & {"agent", "session_id"} else chunks.SUMS
+        if self.asked <= _OF_HOURS and starts is not None:
+            self.level = chunks.HOURS
+        self._by, self._first, self._last = by, first, last
+        self._of_columns = [(name, frozenset(values)) for name, values in where if name in COLUMNS]
+        self._of_names = [(_NAMES.index(name), frozenset(values)) for name, values in where if name in _NAMES]
+        self._of_session = [frozenset(values) for name, values in where if name == "session_id"]
+        self._columns = [name for name in COLUMNS if name in by]
+        self._names = [name for name in _NAMES if name in by]
+        self._periods = _Periods(first, last, starts)
+        self._is_in_order, self._latest = starts is None, 0
+        self._sums: dict[int, int] = defaultdict(int)
+        self._lasts: dict[int, int] | None = {} if {"adw_id", "session_id"} & set(by) else None
+        self._column_ids: dict[tuple[Any, ...], int] = {}
+        self._name_ids: dict[tuple[Any, ...], int] = {}
+        self._session_ids: dict[str | None, int] = {}
+
+    def take(self, level: Level, other: Callable[[int], Level], stale: frozenset[str]) -> None:
+        """Add the sums of a chunk.
+
+        Args:
+            level: the question's.
+            other: returns another level of the chunk.
+            stale: workflows to leave out.
+        """
+        columns = {name: orjson.loads(text) for name, text in level.columns.items()}
+        if self.level == chunks.HOURS:
+            if not self._is_divided(level) and stale.isdisjoint(columns.get("adw_id", ())):
+                within = [self._periods.is_one or self._periods[first] >= 0 for first in level.of_workflows(0)]
+                self._take(level, within, other)
+                return
+            level = other(chunks.SUMS)
+        wanted = self._wanted(level, columns, stale)
+        if any(wanted):
+            self._take(level, wanted, other, columns)
+
+    def _is_divided(self, level: Level) -> bool:
+        """Return whether an hour of a chunk is of several periods, or of none."""
+        if self._periods.is_one:
+            return False
+        parts = [map(self._periods.__getitem__, level.of_workflows(section)) for section in (0, 1)]
+        return any(first != last for first, last in zip(*parts, strict=True))
+
+    def _take(
+        self,
+        level: Level,
+        wanted: Sequence[bool],
+        other: Callable[[int], Level],
+        columns: Mapping[Group, Sequence[Any]] = MappingProxyType({}),
+    ) -> None:
+        """Add the workflows of a level that are wanted, or its hours."""
+        self._latest = max(self._latest, level.last)
+        keys = [0] * level.workflows
+        if self._columns:
+            ids, values = self._column_ids, zip(*(columns[name] for name in self._columns), strict=True)
+            keys = [ids.setdefault(one, len(ids)) << _COLUMN for one in values]
+        if self._periods.is_one:
+            self._add(level, wanted, keys)
+            return
+        begins, ends = (list(map(self._periods.__getitem__, level.of_workflows(section))) for section in (0, 1))
+        within = [one and begin == end >= 0 for one, begin, end in zip(wanted, begins, ends, strict=True)]
+        if any(within):
+            self._add(level, within, list(map(add, keys, begins)))
+        if within != wanted:
+            divided = [one > other for one, other in zip(wanted, within, strict=True)]
+            self._add(other(chunks.ROWS), divided, keys, periods=True)
+
+    def found(self) -> list[SpendSum]:
+        """Return the sums, without periods in the order of quarter hours."""
+        order = [*self._columns, *self._names, *(["session_id"] if "session_id" in self._by else [])]
+        arranged = _picker([order.index(name) for name in self._by])
+        columns, names = list(self._column_ids) or [()], list(self._name_ids)
+        sessions: list[tuple[Any, ...]] = [(name,) for name in self._session_ids] if "session_id" in self._by else []
+        found, periods, lasts = list[SpendSum](), self._periods.quarters, self._lasts
+        for key, packed in self._sums.items():
+            if key >= 0:
+                quarter = periods.get(key >> _PERIOD << _PERIOD, self._latest) if lasts is None else lasts[key]
+                group = columns[key >> _COLUMN & _LOW] + names[key & _LOW]
+                if sessions:
+                    group += sessions[key >> _SESSION & _LOW]
+                found.append(SpendSum(quarter, group if arranged is None else arranged(group), packed))
+        if self._is_in_order:
+            found.sort(key=itemgetter(0))
+        return found
+
+    def _wanted(self, level: Level, columns: Mapping[Group, Sequence[Any]], stale: frozenset[str]) -> list[bool]:
+        """Return for each workflow whether it may have spend that meets the conditions."""
+        wanted = [True] * level.workflows
+        if self._first is not None and level.first < self._first:
+            wanted = [last >= self._first for last in level.of_workflows(1)]
+        if self._last is not None and level.last > self._last:
+            firsts = level.of_workflows(0)
+            wanted = [one and first <= self._last for one, first in zip(wanted, firsts, strict=True)]
+        for name, values in self._of_columns:
+            wanted = [one and value in values for one, value in zip(wanted, columns[name], strict=True)]
+        if stale:
+            wanted = [one and adw_id not in stale for one, adw_id in zip(wanted, columns["adw_id"], strict=True)]
+        return wanted
+
+    def _add(self, level: Level, wanted: Sequence[bool], keys_of: Sequence[int], *, periods: bool = False) -> None:
+        """Add the rows of the workflows that are wanted.
+
+        Args:
+            keys_of: the parts of keys that workflows decide.
+            periods: add those of rows.
+        """
+        counts = level.of_workflows(2)
+        runs = list(_runs(wanted, counts))
+        names = [self._name_key(name) for name in orjson.loads(level.names)]
+        keys: Iterator[int] = map(names.__getitem__, level.of_rows(1, runs))
+        if any(keys_of):
+            repeated = map(repeat, compress(keys_of, wanted), compress(counts, wanted))
+            keys = map(add, keys, chain.from_iterable(repeated))
+        if periods:
+            keys = map(add, keys, map(self._periods.__getitem__, level.of_rows(0, runs)))
+        if "session_id" in self.asked:
+            sessions = [self._session_key(name) for name in orjson.loads(level.sessions)]
+            keys = map(add, keys, map(sessions.__getitem__, level.of_rows(2, runs)))
+        if self._lasts is not None:
+            found = list(keys)
+            _take_lasts(self._lasts, found, level.of_rows(0, runs))
+            keys = iter(found)
+        total = self._sums
+        for key, packed in zip(keys, level.packed(runs), strict=True):
+            total[key] += packed
+
+    def _name_key(self, names: Sequence[Any]) -> int:
+        if any(names[at] not in values for at, values in self._of_names):
+            return _LEFT_OUT
+        asked = tuple([names[_NAMES.index(name)] for name in self._names])
+        return self._name_ids.setdefault(asked, len(self._name_ids))
+
+    def _session_key(self, session: str | None) -> int:
+        if any(session not in values for values in self._of_session):
+            return _LEFT_OUT
+        number = self._session_ids.setdefault(session, len(self._session_ids))
+        return number << _SESSION if "session_id" in self._by else 0
+
+
+def _runs(wanted: Sequence[bool], counts: Sequence[int]) -> Iterator[slice]:
+    """Yield the runs of rows of the workflows that are wanted."""
+    start = 0
+    for is_wanted, workflows in groupby(zip(wanted, counts, strict=True), itemgetter(0)):
+        stop = start + sum(count for _, count in workflows)
+        if is_wanted:
+            yield slice(start, stop)
+        start = stop
+
+
+def _take_lasts(lasts: dict[int, int], keys: Iterable[int], quarters: Iterable[int]) -> None:
+    for key, quarter in zip(keys, quarters, strict=True):
+        if lasts.get(key, quarter) <= quarter:
+            lasts[key] = quarter
+
+
+def _picker(positions: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]] | None:
+    """Return what picks these items of a tuple; None where it is the tuple as it is."""
+    if list(positions) == list(range(len(positions))):
+        return None
+    return itemgetter(*positions) if len(positions) > 1 else lambda values: (values[positions[0]],)
