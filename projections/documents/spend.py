@@ -11,7 +11,7 @@ from projections.documents.types import About, AdwIdText, NotRequired, TypedDict
 from projections.folding.spend import AMOUNTS
 from projections.reports.dimensions import Value
 from projections.reports.periods import Per, day_of
-from projections.reports.spend_report import SESSIONS, Line, Report, at_least, merged, total_tokens
+from projections.reports.spend_report import SESSIONS, Line, Report, at_least, total_tokens
 from projections.reports.timezones import zone_called
 
 __all__ = [
@@ -148,8 +148,9 @@ def spend_document(
         "unpriced": unpriced_document(made.unpriced),
         "unknown_count": made.total.unknown,
     }
-    if limit is not None and (others := made.lines[limit:]):
-        found["others"] = {"lines": len(others), **_sums(merged(others), breakdown=False)}  # type: ignore[typeddict-unknown-key]
+    count, others = made.after(limit)
+    if count:
+        found["others"] = {"lines": count, **_sums(others, breakdown=False)}  # type: ignore[typeddict-unknown-key]
     return found
 
 

@@ -30,6 +30,8 @@ __all__ = [
     "Fresh",
     "Group",
     "HistoryStore",
+    "Most",
+    "MostSpent",
     "Recorded",
     "SpendSum",
     "Stored",
@@ -89,6 +91,40 @@ class SpendSum(NamedTuple):
     def amounts(self) -> Amounts:
         """The figures in the order of `spend.AMOUNTS`."""
         return unpack(self.packed)
+
+
+@dataclass(frozen=True, slots=True)
+class Most:
+    """What is asked for of the groups that come first.
+
+    Attributes:
+        by: the last two are `model` and `spent_at_from`, which divide no group; agents and runs are not among them.
+        count: so many groups.
+        latest: the latest ones, and not those with the highest cost.
+        first, last, where: see `HistoryStore.spent`.
+    """
+
+    by: Sequence[Group]
+    count: int
+    latest: bool
+    first: int | None
+    last: int | None
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class MostSpent:
+    """The spend of the groups that come first, and of the others.
+
+    Attributes:
+        first: also of groups after these, where the order of some is equal.
+        others: of all other groups together, by the names that divide no group.
+        count: how many others spent something.
+    """
+
+    first: list[SpendSum]
+    others: list[SpendSum]
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +338,10 @@ class HistoryStore(Protocol):
             where: leave out what does not meet these conditions.
         """
         ...
+
+    def spent_most(self, asked: Most) -> MostSpent | None:  # noqa: ARG002
+        """Return the first groups of `spent` over all of the time, and the sum of the others; None where it cannot."""
+        return None
 
     def spent_between(self) -> tuple[int, int] | None:
         """Return the first and the last quarter hour with spend; None without any."""

@@ -9,7 +9,7 @@ A report only groups the sums of a store, so every report of the same quarter ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from operator import itemgetter
@@ -21,7 +21,7 @@ from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, Amounts
 from projections.history.packed import cost_of, unpack
 from projections.history.query import LIMIT_MAX, Page, Query, totals_of
-from projections.history.store import Group, HistoryStore, Where
+from projections.history.store import Group, HistoryStore, Most, MostSpent, SpendSum, Where
 from projections.reports.dimensions import DIMENSIONS, Dimension, Value, dimension
 from projections.reports.periods import Per, day_of, label_of, starts_of
 from projections.reports.tags import TagRules
@@ -49,6 +49,11 @@ Conditions = tuple[tuple[str, tuple[str, ...]], ...]
 SESSIONS: Final = ("session", "workflow")
 """What a report of sessions is split by first."""
 
+_FEW: Final = 500
+"""Rows that are read one by one, and not all of them."""
+_MANY: Final = frozenset({"agent", "run", "model"})
+"""Columns that divide a workflow into several groups."""
+_Named = tuple[int, tuple[Value, ...], str, str | None, int]
 _COUNTED: Final = [AMOUNTS.index(f"{kind}_tokens") for kind in ("input", "cache_write", "cache_read", "output")]
 _UNPRICED: Final = (AMOUNTS.index("unpriced_events"), AMOUNTS.index("unpriced_tokens"))
 _PARTIAL: Final = AMOUNTS.index("partial")
@@ -135,12 +140,20 @@ class Report:
 
     Attributes:
         dated: nanodollars by the evidence that dates them, without those whose events have a time.
+        others, left_out: the sum of the lines that a limit left out, and their number.
     """
 
     query: SpendQuery
     lines: list[Line]
     total: Line
     dated: Mapping[str, int]
+    others: Line = field(default_factory=Line)
+    left_out: int = 0
+
+    def after(self, limit: int | None) -> tuple[int, Line]:
+        """Return how many lines come after so many, and their sum."""
+        rest = [] if limit is None else self.lines[limit:]
+        return len(rest) + self.left_out, merged([*rest, self.others])
 
     @property
     def unpriced(self) -> dict[str, tuple[int, int]]:
@@ -164,10 +177,12 @@ def spend_report(
     rules: TagRules = (),
     descending: bool = False,
     shown_as: Callable[[str, Value], Value] | None = None,
+    limit: int | None = None,
 ) -> Report:
     """Return the lines of a query: by period, and within one by cost, the highest first.
 
     Args:
+        limit: without periods, only so many lines are needed, and some more may be there: of `SESSIONS` the latest.
         zone: whose days; None is the local one of this host.
         rules: see `dimensions.dimension`.
         descending: the latest period first.
@@ -177,11 +192,12 @@ def spend_report(
         InvalidInput: a name is no dimension and no tag, or a value is none of its dimension.
         HistoryUnavailable: the store cannot be used.
     """
-    lines: dict[tuple[str | None, tuple[Value, ...]], Line] = {}
     total, dated = Line(unknown=without_reading(history, query, rules)), dict[str, int]()
-    periods = _PeriodNames(query.per, zone)
+    made = None if limit is None else _most(history, query, limit, rules)
+    sums = spend_sums(history, query, zone, rules=rules) if made is None else _named(query, made.first)
     shown = _Shown(query.by, shown_as)
-    for quarter, values, model, evidence, packed in spend_sums(history, query, zone, rules=rules):
+    lines, periods = dict[tuple[str | None, tuple[Value, ...]], Line](), _PeriodNames(query.per, zone)
+    for quarter, values, model, evidence, packed in sums:
         key = (periods[quarter], values if shown_as is None else shown[values])
         line = lines.get(key)
         if line is None:
@@ -189,13 +205,42 @@ def spend_report(
         elif line.quarter < quarter:
             line.quarter = quarter
         line.packed[model] = line.packed.get(model, 0) + packed
-        total.packed[model] = total.packed.get(model, 0) + packed
-        if evidence is not None and (cost := cost_of(packed)):
-            dated[evidence] = dated.get(evidence, 0) + cost
+        _take_total(total, dated, model, evidence, packed)
+    others = Line()
+    for _, _, model, evidence, packed in _named(query, [] if made is None else made.others):
+        others.take(model, packed)
+        _take_total(total, dated, model, evidence, packed)
     found = sorted((line for line in lines.values() if any(line.packed.values())), key=_highest_first)
     if query.per is not None:
         found.sort(key=lambda line: line.period or "", reverse=descending)
-    return Report(query, found, total, dict(sorted(dated.items())))
+    return Report(query, found, total, dict(sorted(dated.items())), others, made.count if made else 0)
+
+
+def _take_total(total: Line, dated: dict[str, int], model: str, evidence: str | None, packed: int) -> None:
+    total.packed[model] = total.packed.get(model, 0) + packed
+    if evidence is not None and (cost := cost_of(packed)):
+        dated[evidence] = dated.get(evidence, 0) + cost
+
+
+def _most(history: HistoryStore, query: SpendQuery, limit: int, rules: TagRules) -> MostSpent | None:
+    """Return the first lines of a query, and the others; None where the store cannot find them."""
+    columns = [DIMENSIONS[name].columns[0] for name in query.by if name in DIMENSIONS]
+    if query.per is not None or not columns or len(columns) < len(query.by) or _MANY & {*columns}:
+        return None
+    exact, rest = _conditions(history, query, rules)
+    if rest:
+        return None
+    by: list[Group] = [*columns, "model", "spent_at_from"]
+    latest = query.by[: len(SESSIONS)] == SESSIONS
+    return history.spent_most(Most(by, limit, latest, query.first, query.last, exact))
+
+
+def _named(query: SpendQuery, sums: Iterable[SpendSum]) -> Iterator[_Named]:
+    """Yield sums by the columns of a query's dimensions, model and evidence as `spend_sums` does."""
+    size = len(query.by)
+    for quarter, group, packed in sums:
+        model, evidence = group[size:]
+        yield quarter, group[:size], str(model or UNATTRIBUTED), evidence, packed  # type: ignore[misc]
 
 
 class _PeriodNames(dict[int, str | None]):
@@ -223,7 +268,7 @@ class _Shown(dict[tuple[Value, ...], tuple[Value, ...]]):
 
 def spend_sums(
     history: HistoryStore, query: SpendQuery, zone: tzinfo | None, *, rules: TagRules = (), by_quarter: bool = False
-) -> Iterator[tuple[int, tuple[Value, ...], str, str | None, int]]:
+) -> Iterator[_Named]:
     """Yield the sums that answer a query; raises as `spend_report`.
 
     Each is a quarter hour (see `HistoryStore.spent`), the values of the query's dimensions, a model, the evidence that
@@ -348,18 +393,28 @@ def _highest_first(line: Line) -> tuple[int, str]:
     return (-line.cost, str(line.group))
 
 
-def sessions_by_activity(history: HistoryStore, made: Report, *, descending: bool = False) -> Report:
+def sessions_by_activity(
+    history: HistoryStore, made: Report, *, descending: bool = False, limit: int | None = None
+) -> Report:
     """Return a report by `SESSIONS` with its lines in the order of their last activity.
 
     A session was last active with its workflow, if that was in the session's last quarter hour.
+
+    Args:
+        limit: only so many lines, the latest.
     """
-    found = {row.adw_id: timestamps.moment(row.last_activity) for row in history.rows()}
-    latest = {adw_id: at.timestamp() for adw_id, at in found.items() if at is not None}
     workflow_at = made.query.by.index("workflow")
+    ids = {str(line.group[workflow_at]) for line in made.lines}
+    rows = history.rows() if len(ids) > _FEW else [row for row in map(history.row, ids) if row is not None]
+    found = {row.adw_id: timestamps.moment(row.last_activity) for row in rows}
+    latest = {adw_id: at.timestamp() for adw_id, at in found.items() if at is not None}
     for line in made.lines:
         at = latest.get(str(line.group[workflow_at]), 0.0)
         line.at = at if int(at // QUARTER_SECONDS) == line.quarter else float(line.quarter * QUARTER_SECONDS)
-    return replace(made, lines=sorted(made.lines, key=lambda line: line.at, reverse=descending))
+    lines = sorted(made.lines, key=lambda line: line.at, reverse=True)
+    left_out, others = replace(made, lines=lines).after(limit)
+    lines = lines[:limit] if descending else lines[:limit][::-1]
+    return replace(made, lines=lines, others=others, left_out=left_out)
 
 
 def merged(lines: Sequence[Line]) -> Line:

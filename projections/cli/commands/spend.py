@@ -45,7 +45,6 @@ from projections.reports.spend_report import (
     Line,
     Report,
     at_least,
-    merged,
     sessions_by_activity,
     spend_report,
     total_tokens,
@@ -67,6 +66,8 @@ _FIGURES: Final = {
 }
 _COLUMNS: Final = ("models", *_FIGURES, "total tokens", "cost (USD)")
 _CSV_FIGURES: Final = (*AMOUNTS[1:-1], "total_tokens", "cost_usd", "at_least")
+_LINES: Final = 200
+"""Of a table that is not of days, weeks or months; a longer one helps nobody, and files have all lines."""
 _DROPPED: Final = (
     ("cache create", "cache read"),
     "models",
@@ -103,10 +104,18 @@ _order_option: Final = click.option(
 )
 
 
+_limit_option: Final = click.option(
+    "-n",
+    "limit",
+    type=Whole(1),
+    help=f"Only so many lines; the others are one. [default: {_LINES} in a table without --per]",
+)
+
+
 @click.command("spend")
 @by_option("A line for each of these")
 @click.option("--per", type=click.Choice(["day", "week", "month"]), help="And for each of these periods.")
-@click.option("-n", "limit", type=Whole(1), help="Only so many lines; the others are one.")
+@_limit_option
 @_order_option
 @_options
 def spend_command(per: Period | None, **options: Any) -> int:
@@ -152,6 +161,7 @@ def monthly_command(**options: Any) -> int:
 
 @click.command("session")
 @_split_option
+@click.option("-n", "limit", type=Whole(1), help=f"Only so many, the latest. [default: {_LINES} in a table]")
 @_order_option
 @_options
 def session_command(**options: Any) -> int:
@@ -181,9 +191,13 @@ def _print_report(
     with opened(imports=True) as session:
         for_programs = as_json or as_csv or jsonl or parquet is not None
         shown_as = None if for_programs else _with_unnamed_together
-        made = spend_report(session.history, query, zone, rules=rules, descending=order == "desc", shown_as=shown_as)
+        is_cut = limit is None and query.per is None and not for_programs
+        limit = _LINES if is_cut else limit
+        made = spend_report(
+            session.history, query, zone, rules=rules, descending=order == "desc", shown_as=shown_as, limit=limit
+        )
         if period == "session":
-            made = sessions_by_activity(session.history, made, descending=order == "desc")
+            made = sessions_by_activity(session.history, made, descending=order == "desc", limit=limit)
         if as_csv:
             _print_csv(period, made, zone, breakdown=breakdown, limit=limit)
         elif for_programs:
@@ -192,6 +206,8 @@ def _print_report(
         elif made.lines:
             _print_table(period, made, zone, breakdown=breakdown and "model" not in query.by, limit=limit)
             print_evidence(console(), made.dated)
+            if is_cut and made.after(limit)[0]:
+                click.echo("-n shows more lines, and --csv all of them")
         elif unknown := made.total.unknown:
             print_missing(console(), 0, unknown=unknown, incomplete=False)
         elif session.history.ids(""):
@@ -269,9 +285,9 @@ def _print_table(period: Period, made: Report, zone: tzinfo | None, *, breakdown
         if breakdown:
             for model, amounts in sorted(line.models.items(), key=lambda both: (-both[1][0], both[0])):
                 shown.add_row(f"  {plain(model)}", *blank, *_cells(columns, {}, amounts), style="dim")
-    if limit is not None and (others := made.lines[limit:]):
-        rest = merged(others)
-        name = counted(len(others), "other")
+    count, rest = made.after(limit)
+    if count:
+        name = counted(count, "earlier" if period == "session" else "other")
         shown.add_row(name, *blank, *_cells(columns, {}, rest.amounts, is_bound=rest.at_least), style="dim")
     shown.add_total("total", *blank, *_cells(columns, {}, made.total.amounts, is_bound=made.total.at_least))
     out, cost = console(), made.total.amounts[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
 from bisect import bisect_right
 from collections import defaultdict
@@ -14,11 +15,12 @@ from typing import Any, Final
 
 import orjson
 
+from projections.history.packed import cost_of
 from projections.history.sqlite import chunks
 from projections.history.sqlite.chunks import COLUMNS, Level
-from projections.history.store import Group, SpendSum, Where
+from projections.history.store import Group, Most, MostSpent, SpendSum, Where
 
-__all__ = ["sums"]
+__all__ = ["most", "sums"]
 
 _NAMES: Final[tuple[Group, ...]] = ("agent", "model", "spent_at_from", "run")
 
@@ -44,7 +46,17 @@ def sums(
     where: Where,
 ) -> list[SpendSum]:
     """Return the sums of `HistoryStore.spent`, in one state of the database."""
-    question = _Question(by, first, last, starts, where)
+    return _answered(db, _Question(by, first, last, starts, where)).found()
+
+
+def most(db: sqlite3.Connection, asked: Most) -> MostSpent | None:
+    """Return the groups of `HistoryStore.spent_most`, in one state of the database."""
+    question = _Question(asked.by, asked.first, asked.last, (), asked.where)
+    return _answered(db, question).most(asked.count, latest=asked.latest)
+
+
+def _answered(db: sqlite3.Connection, question: _Question) -> _Question:
+    """Return a question with its sums."""
     sessions = "session_id" in question.asked
     stale, made_now = chunks.marked(db)
     columns = [name for name in COLUMNS if name in question.asked or (stale and name == "adw_id")]
@@ -53,11 +65,11 @@ def sums(
     def of_chunk(number: int, level: int) -> Level:
         return next(read(level, columns, number=number))
 
-    for one in read(question.level, columns, first=first, last=last):
+    for one in read(question.level, columns, first=question.first, last=question.last):
         question.take(one, partial(of_chunk, one.number), stale)
     if made_now:
         question.take(made_now[question.level], made_now.__getitem__, frozenset())
-    return question.found()
+    return question
 
 
 class _Periods(dict[int, int]):
@@ -99,6 +111,7 @@ class _Question:
 
     Attributes:
         asked: all groups that it needs.
+        first, last: its bounds.
         level: the one that answers where workflows are within a period.
     """
 
@@ -109,7 +122,7 @@ class _Question:
         self.level = chunks.SUMS_BY_AGENT if self.asked & {"agent", "session_id"} else chunks.SUMS
         if self.asked <= _OF_HOURS and starts is not None:
             self.level = chunks.HOURS
-        self._by, self._first, self._last = by, first, last
+        self._by, self.first, self.last = by, first, last
         self._of_columns = [(name, frozenset(values)) for name, values in where if name in COLUMNS]
         self._of_names = [(_NAMES.index(name), frozenset(values)) for name, values in where if name in _NAMES]
         self._of_session = [frozenset(values) for name, values in where if name == "session_id"]
@@ -173,14 +186,41 @@ class _Question:
             divided = [one > other for one, other in zip(wanted, within, strict=True)]
             self._add(other(chunks.ROWS), divided, keys, periods=True)
 
+    def most(self, count: int, *, latest: bool) -> MostSpent | None:
+        """Return the groups that come first; None when two kinds of evidence date one model, which may cancel out."""
+        if len({model for model, _ in self._name_ids}) < len(self._name_ids):
+            return None
+        ranks: dict[int, int] = dict.fromkeys(
+            [key >> _COLUMN for key, one in self._sums.items() if one and key >= 0], 0
+        )
+        lasts = self._lasts if latest else None
+        for key, packed in self._sums.items():
+            if (group := key >> _COLUMN) in ranks:
+                ranks[group] = ranks[group] + cost_of(packed) if lasts is None else max(ranks[group], lasts[key])
+        limit = min(heapq.nlargest(count, ranks.values()), default=0)
+        first = {group for group, rank in ranks.items() if rank >= limit}
+        chosen, others = dict[int, int](), defaultdict[int, int](int)
+        for key, packed in self._sums.items():
+            if key >= 0 and key >> _COLUMN in first:
+                chosen[key] = packed
+            elif key >= 0:
+                others[key & _LOW] += packed
+        names = list(self._name_ids)
+        nothing = (None,) * (len(self._by) - 2)
+        rest = [SpendSum(self._latest, nothing + names[name], packed) for name, packed in others.items()]
+        return MostSpent(self._found(chosen), rest, len(ranks) - len(first))
+
     def found(self) -> list[SpendSum]:
         """Return the sums, without periods in the order of quarter hours."""
+        return self._found(self._sums)
+
+    def _found(self, sums: Mapping[int, int]) -> list[SpendSum]:
         order = [*self._columns, *self._names, *(["session_id"] if "session_id" in self._by else [])]
         arranged = _picker([order.index(name) for name in self._by])
         columns, names = list(self._column_ids) or [()], list(self._name_ids)
         sessions: list[tuple[Any, ...]] = [(name,) for name in self._session_ids] if "session_id" in self._by else []
         found, periods, lasts = list[SpendSum](), self._periods.quarters, self._lasts
-        for key, packed in self._sums.items():
+        for key, packed in sums.items():
             if key >= 0:
                 quarter = periods.get(key >> _PERIOD << _PERIOD, self._latest) if lasts is None else lasts[key]
                 group = columns[key >> _COLUMN & _LOW] + names[key & _LOW]
@@ -194,11 +234,11 @@ class _Question:
     def _wanted(self, level: Level, columns: Mapping[Group, Sequence[Any]], stale: frozenset[str]) -> list[bool]:
         """Return for each workflow whether it may have spend that meets the conditions."""
         wanted = [True] * level.workflows
-        if self._first is not None and level.first < self._first:
-            wanted = [last >= self._first for last in level.of_workflows(1)]
-        if self._last is not None and level.last > self._last:
+        if self.first is not None and level.first < self.first:
+            wanted = [last >= self.first for last in level.of_workflows(1)]
+        if self.last is not None and level.last > self.last:
             firsts = level.of_workflows(0)
-            wanted = [one and first <= self._last for one, first in zip(wanted, firsts, strict=True)]
+            wanted = [one and first <= self.last for one, first in zip(wanted, firsts, strict=True)]
         for name, values in self._of_columns:
             wanted = [one and value in values for one, value in zip(wanted, columns[name], strict=True)]
         if stale:

@@ -20,7 +20,7 @@ from projections.history.moved_parts import recomposed
 from projections.history.query import Page, Query
 from projections.history.spend_sql import rows_asked, values_query
 from projections.history.sqlite import chunks, pages
-from projections.history.sqlite.chunk_sums import sums
+from projections.history.sqlite.chunk_sums import most, sums
 from projections.history.sqlite.connection import SqliteConnection
 from projections.history.sqlite.moved_parts import SqliteParts
 from projections.history.sqlite.rebuild import fresh_rows
@@ -34,6 +34,8 @@ from projections.history.store import (
     Fresh,
     Group,
     HistoryStore,
+    Most,
+    MostSpent,
     Recorded,
     SpendSum,
     Stored,
@@ -178,6 +180,12 @@ class SqliteHistory(HistoryStore):
             with self._connection.snapshot():
                 found = sums(self._db, by, first, last, starts=starts, where=where)
         return iter(found)
+
+    def spent_most(self, asked: Most) -> MostSpent | None:
+        with self._connection.errors():
+            chunks.compact(self._db)
+            with self._connection.snapshot():
+                return most(self._db, asked)
 
     def spent_between(self) -> tuple[int, int] | None:
         with self._connection.errors():

@@ -45,7 +45,8 @@ _By = Annotated[
     ),
 ]
 _Limit = Annotated[
-    int | None, Query(ge=1, le=_LINES_MAX, description="so many lines; `others` is what the rest comes to")
+    int | None,
+    Query(ge=1, le=_LINES_MAX, description="so many lines, of sessions the latest; `others` is what the rest comes to"),
 ]
 
 
@@ -74,9 +75,9 @@ def spend(
     names = [name for name in split_names(by or ()) if period != "session" or name not in SESSIONS]
     names[:0] = SESSIONS if period == "session" else ()
     query = replace(asked_query(zone, by=names, where=where, since=since, until=until), per=PERIODS[period])
-    made = spend_report(service.history, query, zone, rules=service.tag_rules)
+    made = spend_report(service.history, query, zone, rules=service.tag_rules, limit=limit)
     if period == "session":
-        made = sessions_by_activity(service.history, made)
+        made = sessions_by_activity(service.history, made, limit=limit)
     if limit is None and len(made.lines) > _LINES_MAX:
         raise InvalidInput(f"{len(made.lines):,} lines, and an answer may have {_LINES_MAX:,}: ask for fewer days")
     return answer(spend_document(period, made, zone, breakdown=breakdown, limit=limit))

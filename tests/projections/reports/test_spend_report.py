@@ -133,6 +133,23 @@ def test_the_filters_for_each_value_of_a_dimension_divide_the_whole(
     assert [summed(part.lines) for part in parts] == [part.total.amounts for part in parts]
 
 
+@settings(max_examples=60)
+@given(histories(), st.sampled_from([("workflow",), ("issue",), ("session",), SESSIONS]), st.integers(1, 3), zones)
+def test_a_limit_leaves_the_first_lines_as_they_are_and_the_others_as_one(
+    history: MemoryHistory, by: tuple[str, ...], limit: int, zone: ZoneInfo
+) -> None:
+    whole = spend_report(history, SpendQuery(by), zone)
+    some = spend_report(history, SpendQuery(by), zone, limit=limit)
+    if by == SESSIONS:
+        whole = sessions_by_activity(history, whole, descending=True)
+        some = sessions_by_activity(history, some, descending=True, limit=limit)
+    cut = [(line.group, line.amounts, line.models, line.at) for line in some.lines[:limit]]
+    assert cut == [(line.group, line.amounts, line.models, line.at) for line in whole.lines[:limit]]
+    for of in (lambda made: made.after(limit)[0], lambda made: made.after(limit)[1].models):
+        assert of(some) == of(whole)
+    assert (some.total, some.dated, some.unpriced) == (whole.total, whole.dated, whole.unpriced)
+
+
 @settings(max_examples=40)
 @given(histories(), zones, pers, st.dates(date(2026, 10, 20), date(2026, 11, 25)))
 def test_two_ranges_that_meet_sum_to_the_whole_and_hold_only_their_days(
