@@ -333,8 +333,8 @@ class HistoryStore(Protocol):
             by: the groups besides the quarter hour.
             first, last: leave out the quarter hours before and after these.
             starts: sum over the periods that start with these quarter hours, sorted, all before the second start being
-                of the first; each sum then has a quarter hour of its period, and its last one where it is by workflow
-                or session. Empty: over all of the time.
+                of the first; each sum then has a quarter hour of its period, and its last one where it is by session.
+                Empty: over all of the time.
             where: leave out what does not meet these conditions.
         """
         ...

@@ -11,7 +11,7 @@ from ledger.errors import InvalidInput
 from projections.history.store import HistoryStore
 from projections.reports.dimensions import Value, parsed_where
 from projections.reports.periods import quarters
-from projections.reports.spend_report import Line, SpendQuery, merged, spend_report, spend_sums
+from projections.reports.spend_report import Line, SpendQuery, merged, spend_report
 from projections.reports.tags import TagRules
 
 __all__ = ["Comparison", "Contribution", "Side", "compare", "compared_by", "others", "sides"]
@@ -146,9 +146,8 @@ def compare(
     found, lines = list[Side](), list[dict[tuple[Value, ...], Line]]()
     for text, query in zip(texts, queries, strict=True):
         made = spend_report(history, replace(query, by=by), zone, rules=rules)
-        of_workflows = spend_sums(history, replace(query, by=("workflow",)), zone, rules=rules)
-        workflows = {values for _, values, _, _, packed in of_workflows if packed}
-        found.append(Side(text, made.total, len(workflows)))
+        workflows = spend_report(history, replace(query, by=("workflow",)), zone, rules=rules, limit=1)
+        found.append(Side(text, made.total, len(workflows.lines) + workflows.left_out))
         lines.append({line.group: line for line in made.lines})
     groups = dict.fromkeys([*lines[0], *lines[1]])
     parts = [Contribution(group, lines[0].get(group, Line()), lines[1].get(group, Line())) for group in groups]

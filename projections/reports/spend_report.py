@@ -85,7 +85,7 @@ class Line:
     Attributes:
         period: the name of its period; None: all of the time.
         group: its value of each dimension of `by`.
-        quarter: its last quarter hour, of sessions and workflows; of others one of its period.
+        quarter: its last quarter hour, of sessions; of others one of its period.
         at: the last activity of a session, in seconds since 1970; by its last quarter hour where no more is known.
         packed: figures by model, see `packed.unpack`.
         unknown: workflows without a reading; only of a total, since no model or agent is known of them.

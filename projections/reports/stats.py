@@ -93,7 +93,8 @@ def stats(history: HistoryStore, query: SpendQuery, zone: tzinfo | None, *, rule
     for _, values, model, _, packed in spend_sums(history, whole, zone, rules=rules):
         group, run = values[:size], (values[-3], values[-2], values[-1])
         adw_id, _, number = run
-        last[adw_id] = max(last.get(adw_id, 0), int(number or 0))
+        if number != 1:
+            last[adw_id] = max(last.get(adw_id, 0), int(number or 0))
         if packed:
             line, runs = spent.get(group) or spent.setdefault(group, (Line(), {}))
             line.packed[model] = line.packed.get(model, 0) + packed

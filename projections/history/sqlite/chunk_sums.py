@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import sqlite3
 from bisect import bisect_right
 from collections import defaultdict
@@ -10,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, compress, groupby, repeat
 from operator import add, itemgetter
-from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -24,7 +22,7 @@ __all__ = ["most", "sums"]
 
 _NAMES: Final[tuple[Group, ...]] = ("agent", "model", "spent_at_from", "run")
 
-_OF_HOURS: Final = {"model", "spent_at_from"}
+_OF_QUARTERS: Final = {"model", "spent_at_from"}
 _BITS: Final = 32
 """Of each part of a key: names, columns, session and period."""
 _COLUMN, _SESSION, _PERIOD = _BITS, 2 * _BITS, 3 * _BITS
@@ -120,8 +118,8 @@ class _Question:
     ) -> None:
         self.asked = {*by, *(name for name, _ in where)}
         self.level = chunks.SUMS_BY_AGENT if self.asked & {"agent", "session_id"} else chunks.SUMS
-        if self.asked <= _OF_HOURS and starts is not None:
-            self.level = chunks.HOURS
+        if self.asked <= _OF_QUARTERS:
+            self.level = chunks.QUARTERS
         self._by, self.first, self.last = by, first, last
         self._of_columns = [(name, frozenset(values)) for name, values in where if name in COLUMNS]
         self._of_names = [(_NAMES.index(name), frozenset(values)) for name, values in where if name in _NAMES]
@@ -131,7 +129,7 @@ class _Question:
         self._periods = _Periods(first, last, starts)
         self._is_in_order, self._latest = starts is None, 0
         self._sums: dict[int, int] = defaultdict(int)
-        self._lasts: dict[int, int] | None = {} if {"adw_id", "session_id"} & set(by) else None
+        self._lasts: dict[int, int] | None = {} if "session_id" in by and starts is not None else None
         self._column_ids: dict[tuple[Any, ...], int] = {}
         self._name_ids: dict[tuple[Any, ...], int] = {}
         self._session_ids: dict[str | None, int] = {}
@@ -145,31 +143,24 @@ class _Question:
             stale: workflows to leave out.
         """
         columns = {name: orjson.loads(text) for name, text in level.columns.items()}
-        if self.level == chunks.HOURS:
-            if not self._is_divided(level) and stale.isdisjoint(columns.get("adw_id", ())):
-                within = [self._periods.is_one or self._periods[first] >= 0 for first in level.of_workflows(0)]
-                self._take(level, within, other)
+        if self.level == chunks.QUARTERS:
+            if stale.isdisjoint(columns.get("adw_id", ())):
+                self._latest = max(self._latest, level.last)
+                self._add(level, None, (), periods=not self._periods.is_one)
                 return
             level = other(chunks.SUMS)
         wanted = self._wanted(level, columns, stale)
         if any(wanted):
             self._take(level, wanted, other, columns)
 
-    def _is_divided(self, level: Level) -> bool:
-        """Return whether an hour of a chunk is of several periods, or of none."""
-        if self._periods.is_one:
-            return False
-        parts = [map(self._periods.__getitem__, level.of_workflows(section)) for section in (0, 1)]
-        return any(first != last for first, last in zip(*parts, strict=True))
-
     def _take(
         self,
         level: Level,
         wanted: Sequence[bool],
         other: Callable[[int], Level],
-        columns: Mapping[Group, Sequence[Any]] = MappingProxyType({}),
+        columns: Mapping[Group, Sequence[Any]],
     ) -> None:
-        """Add the workflows of a level that are wanted, or its hours."""
+        """Add the workflows of a level that are wanted."""
         self._latest = max(self._latest, level.last)
         keys = [0] * level.workflows
         if self._columns:
@@ -190,25 +181,32 @@ class _Question:
         """Return the groups that come first; None when two kinds of evidence date one model, which may cancel out."""
         if len({model for model, _ in self._name_ids}) < len(self._name_ids):
             return None
-        ranks: dict[int, int] = dict.fromkeys(
-            [key >> _COLUMN for key, one in self._sums.items() if one and key >= 0], 0
-        )
-        lasts = self._lasts if latest else None
+        spent, others = dict[int, int](), defaultdict[int, int](int)
         for key, packed in self._sums.items():
-            if (group := key >> _COLUMN) in ranks:
-                ranks[group] = ranks[group] + cost_of(packed) if lasts is None else max(ranks[group], lasts[key])
-        limit = min(heapq.nlargest(count, ranks.values()), default=0)
-        first = {group for group, rank in ranks.items() if rank >= limit}
-        chosen, others = dict[int, int](), defaultdict[int, int](int)
-        for key, packed in self._sums.items():
-            if key >= 0 and key >> _COLUMN in first:
-                chosen[key] = packed
-            elif key >= 0:
+            if packed and key >= 0:
+                spent[key >> _COLUMN] = spent.get(key >> _COLUMN, 0) + packed
                 others[key & _LOW] += packed
-        names = list(self._name_ids)
+        ranks, limit = self._ranks(spent, latest=latest), 0
+        if ranks:
+            limit = sorted(ranks.values())[-min(count, len(ranks))]
+        first, names = [group for group, rank in ranks.items() if rank >= limit], list(self._name_ids)
+        keys = [group << _COLUMN | name for group in first for name in range(len(names))]
+        chosen = {key: self._sums[key] for key in keys if key in self._sums}
+        for key, packed in chosen.items():
+            others[key & _LOW] -= packed
         nothing = (None,) * (len(self._by) - 2)
-        rest = [SpendSum(self._latest, nothing + names[name], packed) for name, packed in others.items()]
+        rest = [SpendSum(self._latest, nothing + names[name], packed) for name, packed in others.items() if packed]
         return MostSpent(self._found(chosen), rest, len(ranks) - len(first))
+
+    def _ranks(self, spent: Mapping[int, int], *, latest: bool) -> dict[int, int]:
+        """Return the cost of each group, or its last quarter hour."""
+        if not latest or self._lasts is None:
+            return {group: cost_of(packed) for group, packed in spent.items()}
+        ranks = dict.fromkeys(spent, -_FIRST_QUARTER)
+        for key, quarter in self._lasts.items():
+            if ranks.get(key >> _COLUMN, quarter) < quarter:
+                ranks[key >> _COLUMN] = quarter
+        return ranks
 
     def found(self) -> list[SpendSum]:
         """Return the sums, without periods in the order of quarter hours."""
@@ -245,24 +243,27 @@ class _Question:
             wanted = [one and adw_id not in stale for one, adw_id in zip(wanted, columns["adw_id"], strict=True)]
         return wanted
 
-    def _add(self, level: Level, wanted: Sequence[bool], keys_of: Sequence[int], *, periods: bool = False) -> None:
+    def _add(
+        self, level: Level, wanted: Sequence[bool] | None, keys_of: Sequence[int], *, periods: bool = False
+    ) -> None:
         """Add the rows of the workflows that are wanted.
 
         Args:
+            wanted: None: all of them.
             keys_of: the parts of keys that workflows decide.
             periods: add those of rows.
         """
         counts = level.of_workflows(2)
-        runs = list(_runs(wanted, counts))
+        runs = [slice(0, sum(counts))] if wanted is None else list(_runs(wanted, counts))
         names = [self._name_key(name) for name in orjson.loads(level.names)]
         keys: Iterator[int] = map(names.__getitem__, level.of_rows(1, runs))
-        if any(keys_of):
+        if wanted is not None and any(keys_of):
             repeated = map(repeat, compress(keys_of, wanted), compress(counts, wanted))
             keys = map(add, keys, chain.from_iterable(repeated))
         if periods:
             keys = map(add, keys, map(self._periods.__getitem__, level.of_rows(0, runs)))
         if "session_id" in self.asked:
-            sessions = [self._session_key(name) for name in orjson.loads(level.sessions)]
+            sessions = self._session_keys(orjson.loads(level.sessions))
             keys = map(add, keys, map(sessions.__getitem__, level.of_rows(2, runs)))
         if self._lasts is not None:
             found = list(keys)
@@ -278,11 +279,15 @@ class _Question:
         asked = tuple([names[_NAMES.index(name)] for name in self._names])
         return self._name_ids.setdefault(asked, len(self._name_ids))
 
-    def _session_key(self, session: str | None) -> int:
-        if any(session not in values for values in self._of_session):
-            return _LEFT_OUT
-        number = self._session_ids.setdefault(session, len(self._session_ids))
-        return number << _SESSION if "session_id" in self._by else 0
+    def _session_keys(self, sessions: Sequence[str | None]) -> list[int]:
+        ids = self._session_ids
+        keys = (
+            [ids.setdefault(session, len(ids)) << _SESSION for session in sessions] if "session_id" in self._by else []
+        )
+        keys = keys or [0] * len(sessions)
+        for values in self._of_session:
+            keys = [key if session in values else _LEFT_OUT for key, session in zip(keys, sessions, strict=True)]
+        return keys
 
 
 def _runs(wanted: Sequence[bool], counts: Sequence[int]) -> Iterator[slice]:

@@ -2,8 +2,8 @@
 
 A chunk has the spend of 128 workflows in a few values, since one row of a table takes longer to read than fifty numbers
 of a value do: the columns of their rows, and of their spend the quarter hours, names and figures. It is stored at four
-levels: the sums of all its workflows by hour, model and evidence; the sums of each workflow by model, evidence and run;
-its sums by agent and session, too; and the rows of `costledger_spend` as they are, which only those hours and workflows
+levels: the sums of all its workflows by quarter hour, model and evidence; the sums of each workflow by model, evidence
+and run; its sums by agent and session, too; and the rows of `costledger_spend` as they are, which only those workflows
 need that are not within one of the periods that are asked for.
 
 Triggers mark the workflows whose spend or whose row changed, in the same transaction. A query reads the spend of what
@@ -29,7 +29,7 @@ from projections.history.store import Group
 
 __all__ = [
     "COLUMNS",
-    "HOURS",
+    "QUARTERS",
     "ROWS",
     "SUMS",
     "SUMS_BY_AGENT",
@@ -47,7 +47,7 @@ _STALE: Final = "costledger_stale"
 TABLES: Final = (_CHUNKS, _NUMBERS, _STALE)
 
 LEVELS: Final = 4
-HOURS, SUMS, SUMS_BY_AGENT, ROWS = range(LEVELS)
+QUARTERS, SUMS, SUMS_BY_AGENT, ROWS = range(LEVELS)
 
 SIZE: Final = 128
 """The workflows of a chunk; to make one again takes 10 ms."""
@@ -65,7 +65,6 @@ COLUMNS: Final[tuple[Group, ...]] = (
 """The columns of a workflow's row that a chunk has."""
 
 _SECTIONS: Final = 3
-_HOUR: Final = 4
 _INT: Final = 4
 _SIGNED_WIDTH: Final = 128
 """The bytes of the figures of a row where some are negative; all ten lanes have 120."""
@@ -81,7 +80,7 @@ _Row = tuple[int, tuple[Any, ...], str | None, int]
 class Level(NamedTuple):
     """A level of the spend of a chunk, by workflow and within it in the order of quarter hours.
 
-    Of `HOURS`, an hour is in the place of a workflow.
+    Of `QUARTERS`, a quarter hour is in the place of a workflow.
 
     Attributes:
         number: that it is stored with.
@@ -214,17 +213,27 @@ def _encoded(db: sqlite3.Connection, numbers: str) -> list[Level]:
         columns.append(columns_of[number])
     if not rows:
         return []
-    hours: dict[int, list[_Row]] = {}
+    quarters: dict[int, list[_Row]] = {}
     for row in sorted(chain.from_iterable(rows), key=itemgetter(0)):
-        hours.setdefault(row[0] // _HOUR, []).append(row)
+        quarters.setdefault(row[0], []).append(row)
     named = {name: _json(values) for name, values in zip(COLUMNS, zip(*columns, strict=True), strict=True)}
-    of_hours = list(hours.values())
+    each_quarter = list(quarters.values())
     return [
-        _level(of_hours, [_summed(each, lambda row: ((None, *row[1][1:3], None), None)) for each in of_hours], named),
-        _level(rows, [_summed(each, lambda row: ((None, *row[1][1:]), None)) for each in rows], named),
+        _level(
+            each_quarter, [_summed(of, lambda row: ((None, *row[1][1:3], None), None)) for of in each_quarter], named
+        ),
+        _level(rows, [_summed(each, _without_agent) for each in rows], named),
         _level(rows, [_summed(each, itemgetter(1, 2)) for each in rows], named),
         _level(rows, rows, named),
     ]
+
+
+def _without_run(row: _Row) -> tuple[tuple[Any, ...], None]:
+    return (None, *row[1][1:3], None), None
+
+
+def _without_agent(row: _Row) -> tuple[tuple[Any, ...], None]:
+    return (None, *row[1][1:]), None
 
 
 def _summed(rows: Sequence[_Row], key_of: Callable[[_Row], tuple[tuple[Any, ...], str | None]]) -> list[_Row]:
@@ -253,7 +262,7 @@ def _level(bounds: Sequence[Sequence[_Row]], rows: Sequence[Sequence[_Row]], col
     """Return a level.
 
     Args:
-        bounds: rows of each workflow, or hour, in the order of quarter hours.
+        bounds: rows of each workflow, or quarter hour, in the order of quarter hours.
         rows: of each of them, those of the level.
     """
     firsts, lasts = [each[0][0] for each in bounds], [each[-1][0] for each in bounds]

@@ -145,8 +145,8 @@ def test_a_limit_leaves_the_first_lines_as_they_are_and_the_others_as_one(
         some = sessions_by_activity(history, some, descending=True, limit=limit)
     cut = [(line.group, line.amounts, line.models, line.at) for line in some.lines[:limit]]
     assert cut == [(line.group, line.amounts, line.models, line.at) for line in whole.lines[:limit]]
-    for of in (lambda made: made.after(limit)[0], lambda made: made.after(limit)[1].models):
-        assert of(some) == of(whole)
+    (count, others), (expected, all_others) = some.after(limit), whole.after(limit)
+    assert (count, others.models) == (expected, all_others.models)
     assert (some.total, some.dated, some.unpriced) == (whole.total, whole.dated, whole.unpriced)
 
 
