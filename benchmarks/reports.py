@@ -1,12 +1,13 @@
-"""Reports over a year of stored spend, compared with one full scan of the same table by SQLite.
+"""Questions about a year of stored spend, compared with one full scan of the same table by SQLite.
 
-The scan sums one column and groups nothing. The first question after a write makes sums again, and is measured by
-itself. Alternating, five rounds, medians. Usage: python benchmarks/reports.py FOLDER [workflows]
+The scan sums one column and groups nothing. The first question after a write makes chunks of the spend again, and is
+measured by itself. Alternating, five rounds, medians. Usage: python benchmarks/reports.py FOLDER [workflows]
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import sqlite3
@@ -14,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -23,7 +25,11 @@ from projections.folding.spend import QUARTER_SECONDS, Spend
 from projections.history.sqlite.history import SqliteHistory
 from projections.history.sqlite.spend import SqliteSpend
 from projections.json_text import json_bytes
-from projections.reports.spend_report import SESSIONS, SpendQuery, spend_report
+from projections.reports.blocks import blocks
+from projections.reports.compare import compare
+from projections.reports.forecast import forecast
+from projections.reports.spend_report import SESSIONS, SpendQuery, sessions_by_activity, spend_report
+from projections.reports.stats import stats
 
 SCAN: Final = "SELECT sum(cost_nanousd) FROM costledger_spend"
 BERLIN: Final = ZoneInfo("Europe/Berlin")
@@ -43,8 +49,10 @@ QUERIES: Final[dict[str, SpendQuery]] = {
     "by agent of an issue": SpendQuery(("agent",), "month", (("issue", ("17",)),)),
     "monthly by agent and project": SpendQuery(("agent", "project"), "month"),
     "30 days by agent and project": SpendQuery(("agent", "project"), "day", first=_NOW - 30 * 96),
-    "each workflow": SpendQuery(("workflow",)),
-    "each session": SpendQuery(SESSIONS),
+    "daily by agent and project": SpendQuery(("agent", "project"), "day"),
+    "by agent of a team": SpendQuery(("agent",), where=(("team", ("team-1",)),)),
+    "each workflow, all lines": SpendQuery(("workflow",)),
+    "each session, all lines": SpendQuery(SESSIONS),
 }
 
 
@@ -115,20 +123,44 @@ def _asked(history: SqliteHistory, query: SpendQuery, zone: ZoneInfo, *, as_json
     return ask
 
 
+def _others(history: SqliteHistory) -> dict[str, Callable[[], object]]:
+    """Return the questions that are no spend report, and the lists with a limit."""
+    now, middle = datetime.fromtimestamp(_NOW * QUARTER_SECONDS, UTC), _NOW - _YEAR // 2
+    halves, texts = (SpendQuery(last=middle), SpendQuery(first=middle + 1)), ("before", "after")
+    models = tuple(SpendQuery(where=(("model", (model,)),)) for model in _MODELS)
+    return {
+        "top 10 workflows": lambda: spend_report(history, SpendQuery(("workflow",)), BERLIN, limit=10),
+        "the latest 200 sessions": lambda: sessions_by_activity(
+            history, spend_report(history, SpendQuery(SESSIONS), BERLIN, limit=200), limit=200
+        ),
+        "stats by template": lambda: stats(history, SpendQuery(("template",)), BERLIN),
+        "stats by agent": lambda: stats(history, SpendQuery(("agent",)), BERLIN),
+        "compare two half years by model": lambda: compare(history, texts, halves, ("model",), BERLIN),
+        "compare half years by agent and project": lambda: compare(
+            history, texts, halves, ("agent", "project"), BERLIN
+        ),
+        "compare two models by agent": lambda: compare(history, texts, (models[0], models[1]), ("agent",), BERLIN),
+        "blocks": lambda: blocks(history, "5h", BERLIN, now),
+        "forecast": lambda: forecast(history, BERLIN, now),
+    }
+
+
 def main(folder: Path, workflows: int) -> None:
     """Print medians and ratios."""
     data = folder / "bench-reports"
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)
     rows = fill(data / "history.db", workflows)
-    print(f"{workflows:,} workflows, {rows:,} rows, {(data / 'history.db').stat().st_size / 1e6:,.0f} MB")
+    print(f"{workflows:,} workflows, {rows:,} rows")
     with SqliteHistory(data / "history.db") as history:
         plain = sqlite3.connect(data / "history.db")
         calls: dict[str, Callable[[], object]] = {SCAN: lambda: plain.execute(SCAN).fetchone()}
         calls |= {name: _asked(history, query, BERLIN) for name, query in QUERIES.items()}
+        calls |= _others(history)
         calls["daily, in India"] = _asked(history, QUERIES["daily"], KOLKATA)
         calls["monthly by issue, as JSON"] = _asked(history, QUERIES["monthly by issue"], BERLIN, as_json=True)
         print(f"{'the first question':<46} {seconds(calls['daily']) * 1000:9.1f} ms")
+        print(f"{(data / 'history.db').stat().st_size / 1e6:,.0f} MB; load {os.getloadavg()[0]:.1f}")
         taken: dict[str, list[float]] = {name: [] for name in calls}
         for _ in range(5):
             for name, call in calls.items():

@@ -97,15 +97,21 @@ def test_a_database_of_an_older_version_is_replayed_and_keeps_its_audit_log(tmp_
     path, store = tmp_path / "history.db", ledgers()
     with SqliteHistory(path) as history:
         refresh(store, history)
-        before = history.rows()
+        before, spent = history.rows(), list(history.spent(["model"], starts=()))
     meta(path, key, 0)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("CREATE TABLE costledger_stale_hour (hour INTEGER PRIMARY KEY)")
+    db.close()
     with SqliteHistory(path) as history:
         assert history.checkpoints() == {}
         refresh(store, history)
         assert history.rows() == before
+        assert list(history.spent(["model"], starts=())) == spent
         assert history.audit("w")[0].new_cost == 0.45
     with closing(sqlite3.connect(path)) as db, db:
         assert dict(db.execute("SELECT key, value FROM costledger_meta"))["schema_version"] == SCHEMA_VERSION
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+        assert ("costledger_stale_hour" in tables) is (key == "fold_version"), "sums of version 9"
     db.close()
 
 
