@@ -227,7 +227,7 @@ def _most(history: HistoryStore, query: SpendQuery, limit: int, rules: TagRules)
     columns = [DIMENSIONS[name].columns[0] for name in query.by if name in DIMENSIONS]
     if query.per is not None or not columns or len(columns) < len(query.by) or _MANY & {*columns}:
         return None
-    exact, rest = _conditions(history, query, rules)
+    exact, rest = _conditions(history, query.where, rules)
     if rest:
         return None
     by: list[Group] = [*columns, "model", "spent_at_from"]
@@ -299,7 +299,7 @@ def _values_of(
     wanted: Sequence[Dimension], columns: Sequence[Group]
 ) -> Callable[[tuple[Value, ...]], tuple[Value, ...]]:
     """Return the values of dimensions by those of columns."""
-    if all(one.name in DIMENSIONS for one in wanted):
+    if all(DIMENSIONS.get(one.name) is one for one in wanted):
         positions = [columns.index(one.columns[0]) for one in wanted]
         if positions == list(range(len(positions))):
             return itemgetter(slice(len(positions)))
