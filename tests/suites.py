@@ -38,6 +38,8 @@ SUITES: Final[Mapping[str, str]] = {
     # One query of spend: its dimensions and tags in every split and filter of the same events.
     "projections.reports.dimensions": "projections/reports/test_spend_report.py",
     "projections.reports.tags": "projections/reports/test_spend_report.py",
+    "projections.reports.line": "projections/reports/test_spend_report.py",
+    "projections.history.spend_groups": "projections/history/test_history_contract.py",
     # One document is asked for in two ways, and both answers are compared.
     "projections.server.routes.breakdowns": "projections/documents/test_contract.py",
     "projections.documents": "projections/documents/test_contract.py",

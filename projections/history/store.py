@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal, NamedTuple, Protocol, Self
+from typing import Final, Protocol, Self
 
 from ledger.errors import InvalidMoney
 from ledger.events import money
@@ -14,9 +14,9 @@ from ledger.storage.line import Head
 from projections.folding.moves import LedgerPart
 from projections.folding.projection import Projected
 from projections.folding.row import Row
-from projections.folding.spend import Amounts, Spend
-from projections.history.packed import unpack
+from projections.folding.spend import Spend
 from projections.history.query import Page, Query
+from projections.history.spend_groups import OWN, Group, Most, MostSpent, SpendSum, Where
 
 __all__ = [
     "FOLD_VERSION",
@@ -42,28 +42,6 @@ __all__ = [
     "visible_cost",
 ]
 
-OWN: Final = frozenset({"agent", "session_id", "model", "spent_at_from", "run"})
-"""Groups that are columns of the spend itself; the others are columns of its workflow's row."""
-
-Group = Literal[
-    "agent",
-    "session_id",
-    "model",
-    "spent_at_from",
-    "run",
-    "adw_id",
-    "workflow_template",
-    "issue_number",
-    "project",
-    "branch",
-    "tool",
-    "tags",
-    "status",
-]
-
-Where = Sequence[tuple[Group, tuple[str | int | None, ...]]]
-"""Conditions on spend, all of which hold: a group, and the values of which it has one; None: no event names one."""
-
 FOLD_VERSION: Final = 9
 """Raised whenever the same lines give another row; every store then folds every ledger again."""
 
@@ -73,58 +51,6 @@ UPGRADE: Final = "upgrade: retry counts"
 NO_LEDGER: Final = "it has no ledger"
 _FIFTEEN_DIGITS_USD: Final = 999_999
 HELD_REASON: Final = "held above the ledger's figure until the workflow ends"
-
-
-class SpendSum(NamedTuple):
-    """The spend of a quarter hour under one group, over all workflows.
-
-    Attributes:
-        group: a value for each name that was grouped by, in that order; None where no event names one.
-        packed: its figures, see `packed.unpack`.
-    """
-
-    quarter: int
-    group: tuple[str | int | None, ...]
-    packed: int
-
-    @property
-    def amounts(self) -> Amounts:
-        """The figures in the order of `spend.AMOUNTS`."""
-        return unpack(self.packed)
-
-
-@dataclass(frozen=True, slots=True)
-class Most:
-    """What is asked for of the groups that come first.
-
-    Attributes:
-        by: the last two are `model` and `spent_at_from`, which divide no group; agents and runs are not among them.
-        count: so many groups.
-        latest: the latest ones, and not those with the highest cost.
-        first, last, where: see `HistoryStore.spent`.
-    """
-
-    by: Sequence[Group]
-    count: int
-    latest: bool
-    first: int | None
-    last: int | None
-    where: Where
-
-
-@dataclass(frozen=True, slots=True)
-class MostSpent:
-    """The spend of the groups that come first, and of the others.
-
-    Attributes:
-        first: also of groups after these, where the order of some is equal.
-        others: of all other groups together, by the names that divide no group.
-        count: how many others spent something.
-    """
-
-    first: list[SpendSum]
-    others: list[SpendSum]
-    count: int
 
 
 @dataclass(frozen=True, slots=True)

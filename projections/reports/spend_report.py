@@ -18,11 +18,12 @@ from typing import Final
 from ledger.errors import InvalidInput
 from ledger.events import timestamps
 from projections.folding.breakdown import UNATTRIBUTED
-from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, Amounts
-from projections.history.packed import cost_of, unpack
+from projections.folding.spend import AMOUNTS, QUARTER_SECONDS
+from projections.history.packed import cost_of
 from projections.history.query import LIMIT_MAX, Page, Query, totals_of
 from projections.history.store import Group, HistoryStore, Most, MostSpent, SpendSum, Where
 from projections.reports.dimensions import DIMENSIONS, Dimension, Value, dimension
+from projections.reports.line import Line, at_least, merged, total_tokens
 from projections.reports.periods import Per, day_of, label_of, starts_of
 from projections.reports.tags import TagRules
 
@@ -54,9 +55,7 @@ _FEW: Final = 500
 _MANY: Final = frozenset({"agent", "run", "model"})
 """Columns that divide a workflow into several groups."""
 _Named = tuple[int, tuple[Value, ...], str, str | None, int]
-_COUNTED: Final = [AMOUNTS.index(f"{kind}_tokens") for kind in ("input", "cache_write", "cache_read", "output")]
 _UNPRICED: Final = (AMOUNTS.index("unpriced_events"), AMOUNTS.index("unpriced_tokens"))
-_PARTIAL: Final = AMOUNTS.index("partial")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,62 +75,6 @@ class SpendQuery:
     where: Conditions = ()
     first: int | None = None
     last: int | None = None
-
-
-@dataclass(slots=True)
-class Line:
-    """One line of a report.
-
-    Attributes:
-        period: the name of its period; None: all of the time.
-        group: its value of each dimension of `by`.
-        quarter: its last quarter hour, of sessions; of others one of its period.
-        at: the last activity of a session, in seconds since 1970; by its last quarter hour where no more is known.
-        packed: figures by model, see `packed.unpack`.
-        unknown: workflows without a reading; only of a total, since no model or agent is known of them.
-    """
-
-    period: str | None = None
-    group: tuple[Value, ...] = ()
-    quarter: int = 0
-    at: float = 0.0
-    packed: dict[str, int] = field(default_factory=dict)
-    unknown: int = 0
-
-    @property
-    def cost(self) -> int:
-        """The cost in nanodollars."""
-        return cost_of(sum(self.packed.values()))
-
-    @property
-    def amounts(self) -> Amounts:
-        """The figures in the order of `AMOUNTS`."""
-        return unpack(sum(self.packed.values()))
-
-    @property
-    def models(self) -> dict[str, Amounts]:
-        """The figures by model."""
-        return {name: unpack(packed) for name, packed in self.packed.items()}
-
-    @property
-    def at_least(self) -> bool:
-        """Whether the line is a lower bound: under any model, or since the cost of a workflow is unknown."""
-        return self.unknown > 0 or any(at_least(unpack(packed)) for packed in self.packed.values())
-
-    @property
-    def is_partial(self) -> bool:
-        """Whether some of its usage is incomplete, under any model."""
-        return any(unpack(packed)[_PARTIAL] > 0 for packed in self.packed.values())
-
-    def take(self, model: str, packed: int) -> None:
-        """Add figures of a model."""
-        self.packed[model] = self.packed.get(model, 0) + packed
-
-    def take_line(self, other: Line) -> None:
-        """Add the figures of another line."""
-        self.quarter = max(self.quarter, other.quarter)
-        for model, packed in other.packed.items():
-            self.take(model, packed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +138,30 @@ def spend_report(
     total, dated = Line(unknown=without_reading(history, query, rules)), dict[str, int]()
     made = None if limit is None else _most(history, query, limit, rules)
     sums = spend_sums(history, query, zone, rules=rules) if made is None else _named(query, made.first)
+    lines = _lines(query, zone, sums, shown_as, total, dated)
+    others = Line()
+    for _, _, model, evidence, packed in _named(query, [] if made is None else made.others):
+        others.take(model, packed)
+        _take_total(total, dated, model, evidence, packed)
+    found = sorted((line for line in lines if any(line.packed.values())), key=_highest_first)
+    if query.per is not None:
+        found.sort(key=lambda line: line.period or "", reverse=descending)
+    return Report(query, found, total, dict(sorted(dated.items())), others, made.count if made else 0)
+
+
+def _lines(
+    query: SpendQuery,
+    zone: tzinfo | None,
+    sums: Iterable[_Named],
+    shown_as: Callable[[str, Value], Value] | None,
+    total: Line,
+    dated: dict[str, int],
+) -> list[Line]:
+    """Return the lines of sums, and add the sums to a total."""
     shown = _Shown(query.by, shown_as)
     lines, periods = dict[tuple[str | None, tuple[Value, ...]], Line](), _PeriodNames(query.per, zone)
     for quarter, values, model, evidence, packed in sums:
-        key = (periods[quarter], values if shown_as is None else shown[values])
+        key = (periods[quarter], shown[values] if shown_as else values)
         line = lines.get(key)
         if line is None:
             line = lines[key] = Line(*key, quarter)
@@ -206,14 +169,7 @@ def spend_report(
             line.quarter = quarter
         line.packed[model] = line.packed.get(model, 0) + packed
         _take_total(total, dated, model, evidence, packed)
-    others = Line()
-    for _, _, model, evidence, packed in _named(query, [] if made is None else made.others):
-        others.take(model, packed)
-        _take_total(total, dated, model, evidence, packed)
-    found = sorted((line for line in lines.values() if any(line.packed.values())), key=_highest_first)
-    if query.per is not None:
-        found.sort(key=lambda line: line.period or "", reverse=descending)
-    return Report(query, found, total, dict(sorted(dated.items())), others, made.count if made else 0)
+    return list(lines.values())
 
 
 def _take_total(total: Line, dated: dict[str, int], model: str, evidence: str | None, packed: int) -> None:
@@ -415,21 +371,3 @@ def sessions_by_activity(
     left_out, others = replace(made, lines=lines).after(limit)
     lines = lines[:limit] if descending else lines[:limit][::-1]
     return replace(made, lines=lines, others=others, left_out=left_out)
-
-
-def merged(lines: Sequence[Line]) -> Line:
-    """Return the sum of lines, such as of those that are not shown."""
-    found = Line()
-    for line in lines:
-        found.take_line(line)
-    return found
-
-
-def at_least(amounts: Sequence[int]) -> bool:
-    """Return whether these figures are a lower bound: some usage has no price or is incomplete."""
-    return amounts[_UNPRICED[0]] > 0 or amounts[_PARTIAL] > 0
-
-
-def total_tokens(amounts: Sequence[int]) -> int:
-    """Return the sum of input, cache writes, cache reads and output."""
-    return sum(amounts[at] for at in _COUNTED)

@@ -34,7 +34,7 @@ from projections.cli.report_options import (
     until_option,
     where_option,
 )
-from projections.cli.session import exit_code, opened
+from projections.cli.session import CommandSession, exit_code, opened
 from projections.documents.spend import PERIODS, Period, spend_document, spend_figures
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.spend import AMOUNTS, Amounts
@@ -191,30 +191,34 @@ def _print_report(
     with opened(imports=True) as session:
         for_programs = as_json or as_csv or jsonl or parquet is not None
         shown_as = None if for_programs else _with_unnamed_together
-        is_cut = limit is None and query.per is None and not for_programs
+        is_cut, down = limit is None and query.per is None and not for_programs, order == "desc"
         limit = _LINES if is_cut else limit
-        made = spend_report(
-            session.history, query, zone, rules=rules, descending=order == "desc", shown_as=shown_as, limit=limit
-        )
+        made = spend_report(session.history, query, zone, rules=rules, descending=down, shown_as=shown_as, limit=limit)
         if period == "session":
-            made = sessions_by_activity(session.history, made, descending=order == "desc", limit=limit)
+            made = sessions_by_activity(session.history, made, descending=down, limit=limit)
         if as_csv:
             _print_csv(period, made, zone, breakdown=breakdown, limit=limit)
         elif for_programs:
-            document = spend_document(period, made, zone, breakdown=breakdown, limit=limit)
-            print_json(document) if as_json else print_or_write(document["lines"], parquet)
+            found = spend_document(period, made, zone, breakdown=breakdown, limit=limit)
+            print_json(found) if as_json else print_or_write(found["lines"], parquet)
         elif made.lines:
             _print_table(period, made, zone, breakdown=breakdown and "model" not in query.by, limit=limit)
             print_evidence(console(), made.dated)
             if is_cut and made.after(limit)[0]:
                 click.echo("-n shows more lines, and --csv all of them")
-        elif unknown := made.total.unknown:
-            print_missing(console(), 0, unknown=unknown, incomplete=False)
-        elif session.history.ids(""):
-            click.echo("nothing was spent" + " in this time" * bool(since or until) + " on this" * bool(where))
         else:
-            print_first_steps(session.where, shared=session.history.shared)
+            _print_nothing(session, made, "in this time" if since or until else "", "on this" if where else "")
         return exit_code(session.problems)
+
+
+def _print_nothing(session: CommandSession, made: Report, *asked: str) -> None:
+    """Say why there are no lines."""
+    if unknown := made.total.unknown:
+        print_missing(console(), 0, unknown=unknown, incomplete=False)
+    elif session.history.ids(""):
+        click.echo(" ".join(["nothing was spent", *filter(None, asked)]))
+    else:
+        print_first_steps(session.where, shared=session.history.shared)
 
 
 def _split(period: Period, by: Iterable[str]) -> tuple[str, ...]:
