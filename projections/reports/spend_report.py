@@ -369,5 +369,5 @@ def sessions_by_activity(
         line.at = at if int(at // QUARTER_SECONDS) == line.quarter else float(line.quarter * QUARTER_SECONDS)
     lines = sorted(made.lines, key=lambda line: line.at, reverse=True)
     left_out, others = replace(made, lines=lines).after(limit)
-    lines = lines[:limit] if descending else lines[:limit][::-1]
+    lines = lines[:limit] if descending else sorted(lines[:limit], key=lambda line: line.at)
     return replace(made, lines=lines, others=others, left_out=left_out)
