@@ -207,6 +207,8 @@ def _opened(workflow_id: str, origin: str, recorded_at: str) -> tuple[bytes, str
 
 def _environment_tags() -> dict[str, str]:
     given = [text.strip().partition("=") for text in os.environ.get(_TAGS, "").split(",") if text.strip()]
+    if wrong := [key for key, equals, _ in given if not equals]:
+        raise InvalidInput(f"{_TAGS}: {wrong[0]!r} is no tag; give KEY=VALUE, such as user=alice,host=ci-3")
     try:
         found = check_tags({key: value for key, _, value in given}) if given else {}
     except ValueError as error:

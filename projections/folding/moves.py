@@ -25,10 +25,11 @@ from projections.folding.tools import split_tools
 __all__ = ["CountedRow", "LedgerPart", "composed", "moved_from", "moved_to", "part_of_row"]
 
 _BASES: Final = (None, "reported", "priced", "partial")
-_METADATA: Final = (
-    *("issue_number", "workflow_template", "project", "branch", "tags", "status", "start_time", "end_time"),
-    *("duration_seconds", "estimated_cost_total", "budget_nanousd", "error_message"),
+_DESCRIPTION: Final = (
+    *("issue_number", "workflow_template", "project", "branch", "start_time", "estimated_cost_total"),
+    "budget_nanousd",
 )
+_LIFE: Final = ("status", "end_time", "duration_seconds", "error_message")
 
 
 class LedgerPart(NamedTuple):
@@ -185,13 +186,8 @@ def _left(row: Row) -> Row:
 
 
 def _joined(own: Row, arrived: Mapping[str, tuple[Row, list[Spend]]], whole: set[str]) -> Row:
-    """Return a row with the basis, the tools and the latest activity of what was moved to it.
-
-    A workflow of which nothing is known itself, since it was opened by the move, is what was moved to it first.
-    """
-    if whole and own.start_time is None and own.end_time is None and own.last_activity is None:
-        first = min((arrived[source][0] for source in whole), key=lambda row: (row.created_at, row.adw_id))
-        own = replace(own, **{name: getattr(first, name) for name in _METADATA})
+    """Return a row with the basis, the tools and the latest activity of what was moved to it."""
+    own = _described(own, sorted((arrived[name][0] for name in whole), key=lambda row: (row.created_at, row.adw_id)))
     bases, tools, moments = [own.cost_basis], split_tools(own.tool), [own.last_activity or ""]
     for source, (row, rows) in arrived.items():
         bases.append(_basis(row, rows, whole=source in whole))
@@ -204,6 +200,25 @@ def _joined(own: Row, arrived: Mapping[str, tuple[Row, list[Spend]]], whole: set
         last_activity=max(moments) or None,
         updated_at=max(own.updated_at, *(row.updated_at for row, _ in arrived.values())) if arrived else own.updated_at,
     )
+
+
+def _described(own: Row, whole: Sequence[Row]) -> Row:
+    """Return a row with what its own ledger does not say, from workflows that were moved to it, the first one first.
+
+    One of which nothing happened itself, since it was opened by the move, ran when the first of them did.
+    """
+    if not whole:
+        return own
+    known: dict[str, Any] = {}
+    for name in _DESCRIPTION:
+        known[name] = next((value for row in (own, *whole) if (value := getattr(row, name)) is not None), None)
+    if own.start_time is None and own.end_time is None and own.last_activity is None:
+        known |= {name: getattr(whole[0], name) for name in _LIFE}
+    tags: dict[str, str] = {}
+    for row in (*reversed(whole), own):
+        tags |= orjson.loads(row.tags) if row.tags else {}
+    known["tags"] = orjson.dumps(tags, option=orjson.OPT_SORT_KEYS).decode() if tags else None
+    return replace(own, **known)
 
 
 def _basis(row: Row, rows: Sequence[Spend], *, whole: bool) -> str | None:

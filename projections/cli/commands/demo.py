@@ -85,7 +85,12 @@ STORY = (
 
 
 @click.command("demo")
-@click.option("--keep", type=click.Path(path_type=Path), metavar="DIR", help="Keep the data here to look around in.")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep the data here to look around in.",
+)
 @click.option("--serve", is_flag=True, help="Show eight weeks of made-up workflows on the page, some of them running.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Of the page; 8765 by default, and 0 takes a free one.")
 @click.option(

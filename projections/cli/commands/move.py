@@ -10,6 +10,7 @@ from projections.cli.output.text import print_json
 from projections.cli.session import exit_code, opened
 from projections.cli.workflow_ids import existing_id, new_or_existing_id
 from projections.documents.moves import move_document
+from projections.folding.cost_words import row_cost
 from projections.folding.moves import moved_from, moved_to
 from projections.replay.move import move
 
@@ -43,7 +44,11 @@ def move_command(
         click.echo(f"{what} {again.format('its own row' if other == workflow_id else other)}")
         for row in map(session.history.row, dict.fromkeys([workflow_id, other])):
             if row is not None:
-                notes = [f"{money.shown(nanousd)} from {name}" for name, nanousd in moved_from(row).items()]
-                notes += [f"{money.shown(nanousd)} moved to {name}" for name, nanousd in moved_to(row).items()]
-                click.echo(f"{row.adw_id}: {money.shown(row.actual_cost_nanousd)}" + "".join(f", {n}" for n in notes))
+                notes = [f"{_amount(nanousd)}from {name}" for name, nanousd in moved_from(row).items()]
+                notes += [f"{_amount(nanousd)}moved to {name}" for name, nanousd in moved_to(row).items()]
+                click.echo(f"{row.adw_id}: {', '.join([row_cost(row), *notes])}")
         return exit_code(session.problems)
+
+
+def _amount(nanousd: int) -> str:
+    return f"{money.shown(nanousd)} " if nanousd else ""  # nothing, unpriced or unknown

@@ -313,7 +313,7 @@ def observe_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
 @_common
 @fields_as_options()
 def charge_command(workflow_id: str, as_json: bool, **fields: Any) -> None:
-    """Record one finished call, counted once per message id.
+    """Record one finished call; a message id counts once for its agent, session and model.
 
     Without a cost, --model and tokens are priced.
     """

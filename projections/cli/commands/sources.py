@@ -57,7 +57,7 @@ def sources_command(forget: Path | None, as_json: bool) -> int:
         ("without a default place (name a PATH)", [tool for tool, places in found.not_found.items() if not places]),
     ):
         if tools:
-            click.echo(f"{what}: {', '.join(tools)}")
+            console().print(plain(f"{what}: {', '.join(tools)}"))
     _print_declined()
     return 0
 

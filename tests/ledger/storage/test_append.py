@@ -94,6 +94,7 @@ def test_a_new_ledger_has_the_tags_of_the_environment_and_an_old_one_does_not(mo
     for wrong, reason in (
         ("project=x", "spend has 'project' without a tag"),
         ("us er=x", "'us er' is no key of a tag"),
+        ("user=ann,nonsense", "'nonsense' is no tag"),
     ):
         monkeypatch.setenv("COSTLEDGER_TAGS", wrong)
         with pytest.raises(InvalidInput, match=f"COSTLEDGER_TAGS: {reason}"):

@@ -102,6 +102,7 @@ def test_a_history_of_an_earlier_version_gets_the_new_columns(sessions: Run, tmp
         db.execute("UPDATE costledger_meta SET value = 5 WHERE key = 'schema_version'")
         db.execute("UPDATE costledger_meta SET value = 4 WHERE key = 'fold_version'")
         db.execute("DROP TRIGGER IF EXISTS costledger_row_changed")
+        db.execute("DROP TRIGGER IF EXISTS workflow_history_changed")
         db.execute("DROP INDEX IF EXISTS workflow_history_dimensions")
         db.execute("ALTER TABLE workflow_history DROP COLUMN branch")
         db.execute("ALTER TABLE workflow_history DROP COLUMN tool")

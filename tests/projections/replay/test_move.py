@@ -81,6 +81,24 @@ def test_a_new_name_takes_all_that_is_known(ledgers: MemoryStore, history: Histo
     assert row(history, "a").budget_nanousd is None
 
 
+def test_a_new_name_keeps_what_its_own_events_do_not_say(ledgers: MemoryStore, history: HistoryStore) -> None:
+    started = workflow_started("a", issue_number=17, project="/code/shop", budget_usd=2)
+    ledgers.append([started, workflow_tagged("a", tags={"team": "pay", "size": "s"}), workflow_ended("a", "completed")])
+    move(ledgers, "a", to="b")
+    ledgers.append([workflow_tagged("b", tags={"size": "l"})])
+    refresh(ledgers, history)
+    assert row(history, "b").tags == '{"size":"l","team":"pay"}'
+    assert row(history, "b").status == "completed"
+    ledgers.append([workflow_started("b", project="/code/store"), cost_observed("b", cost_usd="0.01")])
+    refresh(ledgers, history)
+    there = row(history, "b")
+    assert (there.issue_number, there.project, there.budget_nanousd) == (17, "/code/store", 2 * 10**9)
+    assert (there.status, there.tags) == ("running", '{"size":"l","team":"pay"}')
+    before = history.rows()
+    assert rebuild(ledgers, history).changes == []
+    assert history.rows() == before
+
+
 def test_only_a_session_is_moved_unless_a_meter_above_it_has_a_reading(
     ledgers: MemoryStore, history: HistoryStore
 ) -> None:
