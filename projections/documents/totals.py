@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated
 
 from ledger.events import money
@@ -46,7 +47,7 @@ def totals_document(totals: QueryTotals) -> TotalsDocument:
     read_in = totals.input_tokens + totals.cached_tokens + totals.cache_hit_tokens
     return {
         "total_cost_usd": money.to_wire(totals.cost_nanousd),
-        "average_cost_usd": usd(totals.cost_nanousd // totals.count) if totals.count else None,
+        "average_cost_usd": usd(round(Fraction(totals.cost_nanousd, totals.count))) if totals.count else None,
         "at_least": totals.at_least,
         "partial_count": totals.partial_count,
         "unknown_count": totals.unknown_count,
