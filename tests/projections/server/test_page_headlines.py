@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Browser
 
-from ledger.events.event import cost_observed, workflow_started
+from ledger.events.annotations import workflow_moved
+from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from tests.projections.server.browsing import WIDE, Visit, expect, settled
 from tests.projections.server.conftest import Here
 from tests.waiting import until
@@ -61,6 +62,45 @@ def test_a_row_says_at_its_headline_what_its_figure_is_not(visit: Visit, server:
     expect(page.locator("main")).not_to_contain_text("Every chain verified")
 
 
+def test_a_moved_row_says_where_its_cost_counts(visit: Visit, server: Here) -> None:
+    spent = [cost_observed("old", agent=agent, cost_usd="1.00") for agent in ("plan", "build")]
+    server.ledgers.append([workflow_started("old"), *spent, workflow_ended("old", "completed")])
+    server.ledgers.append(
+        [workflow_started("new"), cost_observed("new", cost_usd="0.50"), workflow_ended("new", "completed")]
+    )
+    page = visit.open("#/workflows/old")
+    expect(page.locator("main")).to_contain_text("settled at $2.00")
+    server.ledgers.append([workflow_moved("old", to="new")])
+    expect(page.locator(".headline")).to_have_text("moved to new$0.00")
+    expect(page.locator("main")).to_contain_text("What its own ledger recorded")
+    expect(page.locator(".chart").first).to_have_attribute("aria-label", re.compile(r"2 steps to \$2\.00"))
+    expect(page.locator("main")).not_to_contain_text(re.compile("settled at|every dollar was reported|✓"))
+    page.locator(".headline").get_by_role("link", name="new").click()
+    expect(page.locator(".headline")).to_have_text("✓ completed$2.50")
+    expect(page.locator("main")).to_contain_text("with what was moved here from old")
+    expect(page.locator("main").get_by_role("link", name="old")).to_have_attribute("href", "#/workflows/old")
+    server.ledgers.append([workflow_moved("renamed", to="renamed")])  # opened for the move
+    server.ledgers.append([workflow_moved("new", to="renamed")])
+    expect(page.locator(".headline")).to_have_text("moved to renamed$0.00")
+    page.locator(".headline").get_by_role("link", name="renamed").click()
+    expect(page.locator("main")).to_contain_text("Its own ledger recorded no cost.")
+    expect(page.locator("[data-path]").first).to_be_visible()
+    server.ledgers.append([workflow_moved("new", to="new")])
+    until(lambda: server.client.get("/api/workflow-history/renamed").status_code, lambda status: status == 404)
+    page = visit.open("#/workflows?sort=adw_id&order=asc")
+    assert page.locator("td[data-name=Status]").all_text_contents() == ["✓ completed", "moved"]
+
+
+def test_what_is_no_condition_is_shown_as_a_problem(visit: Visit, server: Here) -> None:
+    server.ledgers.append([workflow_started("w")])
+    page = visit.open("#/workflows")
+    for typed, problems in (("zzz", 1), ("status=running", 0)):
+        page.get_by_label("Where").fill(typed)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert").filter(has_text="give NAME=VALUE")).to_have_count(problems)
+        expect(page.locator("[data-workflow=w]")).to_have_count(1 - problems)
+
+
 def test_a_verification_says_when_it_was_and_what_it_does_not_cover(visit: Visit, server: Here) -> None:
     server.ledgers.append([cost_observed("w", cost_usd="1.00")])
     page = visit.open("#/health")
@@ -89,5 +129,6 @@ def test_today_is_another_day_at_midnight(visit: Visit, server: Here) -> None:
     expect(today).to_have_attribute("href", re.compile(f"since={tomorrow:%Y-%m-%d}"))
     visit.open("#/spend")
     expect(page.get_by_label("to", exact=True)).to_have_value(f"{tomorrow:%Y-%m-%d}")
+    expect(page.locator("main")).to_contain_text("▲ $1.00 more than ")
     page.clock.run_for(24 * 3_600_000)
     expect(page.get_by_label("to", exact=True)).to_have_value(f"{tomorrow + timedelta(days=1):%Y-%m-%d}")

@@ -136,8 +136,11 @@ export function duration(seconds) {
   return `${count(amount)} ${name}${rest ? ` ${rest} ${next[0]}` : ""}`;
 }
 
+/** The workflows in which all that a row cost counts; none unless it was moved. */
+export const movedTo = (row) => (row.last_activity === null ? Object.keys(row.cost_breakdown.moved_to ?? {}) : []);
+
 /** Whether a workflow is at work, and not only open. */
-export const isActive = (row) => row.status === "running" && !row.idle;
+export const isActive = (row) => row.status === "running" && !row.idle && !movedTo(row).length;
 
 /** A moment in this browser's zone, to the second. @param {string | null} moment ISO 8601 */
 export const local = (moment) => (moment ? clock.format(new Date(moment)) : "");

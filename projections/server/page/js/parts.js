@@ -1,7 +1,7 @@
 // Parts that several pages show: a status, a cost that changes on the spot, a list of findings, ways to choose.
 
 import { button, cut, fill, flash, h } from "./dom.js";
-import { brief, count, duration, isActive, isHeld, local, many, nanousd, noFigure, percent, rowCost, usd, wire } from "./format.js";
+import { brief, count, duration, isActive, isHeld, local, many, movedTo, nanousd, noFigure, percent, rowCost, usd, wire } from "./format.js";
 import { workflowLink } from "./router.js";
 
 const SIGNS = { running: "●", idle: "○", completed: "✓", failed: "✕", cancelled: "–" };
@@ -15,8 +15,9 @@ export const status = (name) =>
     ` ${name}`,
   );
 
-/** The status of a row: an open workflow without activity is idle. @param {{status: string, idle: boolean}} row */
-export const rowStatus = (row) => status(row.idle ? "idle" : row.status);
+/** The status of a row: an open workflow without activity is idle; one that was moved counts in another row. */
+export const rowStatus = (row) =>
+  movedTo(row).length ? h("span", { class: "tag" }, "moved") : status(row.idle ? "idle" : row.status);
 
 const secondsFrom = (moment, to) => Math.max(0, (to - Date.parse(moment)) / 1000);
 
@@ -112,11 +113,12 @@ export const change = (nano) =>
 /** How a sum changed against that of other days. @param {[string, string]} days the first and the last of those */
 export function comparedWith(earlier, now, [since, until]) {
   const [was, is] = [nanousd(earlier.cost_usd), nanousd(now.cost_usd)];
-  const part = was > 0n ? ` (${is < was ? "" : "+"}${percent((Number(is - was) / Number(was)) * 100)})` : "";
+  const more = is > was;
+  const part = was > 0n ? ` (${more ? "+" : ""}${percent((Number(is - was) / Number(was)) * 100)})` : "";
   const dates = since === until ? since : `${since} to ${until}`;
   return h("span", { title: `${dates}: ${earlier.cost_usd} USD` }, [
     h("br", {}),
-    is === was ? "as" : [is > was ? "▲ " : "▼ ", change(is - was), part, " than"],
+    is === was ? "as" : [more ? "▲ " : "▼ ", amount(more ? is - was : was - is), part, more ? " more than" : " less than"],
     ` ${dates}`,
   ]);
 }

@@ -21,7 +21,7 @@ const two = (number) => String(number).padStart(2, "0");
 
 /**
  * @param {object[]} moves steps that moved the cost, as `/explain` answers
- * @param {{status: string, cost: string, until: number | null, budget: string | null}} now `until`: of the scale of time
+ * @param {{settled: boolean, cost: string, until: number | null, budget: string | null}} now `until`: of the scale of time
  * @param {boolean} byEvent one step after the other, whenever they were
  * @param {{branch: object, runs: object[], open: (move: object) => void}} shown `branch`: whose steps are marked
  */
@@ -29,7 +29,7 @@ export function staircase(moves, now, byEvent, { branch, runs, open }, height = 
   const moments = moves.map(momentOf);
   const positions = byEvent ? moves.map((_, at) => at) : moments;
   const amounts = moves.map((move) => dollars(nanousdOrNothing(move.to_cost_usd)));
-  const settled = now.status !== "running";
+  const { settled } = now;
   const [first, last] = [positions[0], positions.at(-1)];
   const isFar = !settled && now.until - last > 3 * (last - first); // it would leave no room for the steps
   const end = byEvent || isFar ? last : Math.max(last, now.until ?? 0);

@@ -47,11 +47,14 @@ const undrawn = (row) =>
 /** Over time where the times are in order, otherwise event by event; where both can be, the viewer chooses. */
 function chart(moves, row, ways, shown) {
   ways.replaceChildren();
-  const nothing = row.event_count > DRAWN ? "None of them moved the cost." : "No event has moved the cost yet.";
+  const { moved_to: to, moved_from: from } = row.cost_breakdown;
+  const isOwn = Boolean(to ?? from); // the steps are those of its own ledger, the row's cost is not
+  const none = isOwn ? "Its own ledger recorded no cost." : "No event has moved the cost yet.";
+  const nothing = row.event_count > DRAWN ? "None of them moved the cost." : none;
   if (!moves.length) return { element: says("quietly", nothing), draw: () => {} };
   const now = {
-    status: row.status,
-    cost: row.actual_cost_total,
+    settled: row.status !== "running" && !isOwn,
+    cost: isOwn ? moves.at(-1).to_cost_usd : row.actual_cost_total,
     until: row.end_time ? Date.parse(row.end_time) : isActive(row) ? Date.now() : null,
     budget: row.budget?.budget_usd ?? null,
   };
@@ -66,5 +69,6 @@ function chart(moves, row, ways, shown) {
   };
   if (timed) fill(ways, toggle("Scale of the chart", WAYS, chosenWay, choose));
   draw();
-  return { element: chart, draw };
+  const element = isOwn ? h("div", {}, says("note", "What its own ledger recorded; a move changes none of it."), chart) : chart;
+  return { element, draw };
 }

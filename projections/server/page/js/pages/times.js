@@ -16,6 +16,7 @@ export function spanOf({ runs, branches, message_count: messages }, row) {
   ]
     .filter(Boolean)
     .map(Date.parse);
+  if (!moments.length) moments.push(Date.parse(row.last_activity ?? row.updated_at)); // all of it was moved here
   const words = runs.map(
     (run) =>
       `run ${run.run} ${run.status}${run.started_at ? `, from ${minute(run.started_at)}` : ""}${run.ended_at ? ` to ${minute(run.ended_at)}` : ""}`,

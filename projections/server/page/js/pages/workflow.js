@@ -3,9 +3,9 @@
 import { act } from "../actions.js";
 import { api } from "../api.js";
 import { fill, flash, h, heads, loading, part, says, section, table } from "../dom.js";
-import { costBefore, count, duration, isHeld, local, many, nanousd, rowCost, usd, word } from "../format.js";
+import { costBefore, count, duration, isHeld, local, many, movedTo, nanousd, rowCost, usd, word } from "../format.js";
 import { calmly, live } from "../live.js";
-import { activeFor, amount, budget, change, difference, exactly, fact, lessLoud, rowStatus } from "../parts.js";
+import { activeFor, amount, budget, change, difference, exactly, fact, lessLoud, rowStatus, workflowName } from "../parts.js";
 import { link } from "../router.js";
 import { branchIn, isIn, isWhole, namesOf } from "./branch.js";
 import { breakdown, tokens } from "./breakdown.js";
@@ -14,6 +14,7 @@ import { events } from "./events.js";
 import { treeOf } from "./tree.js";
 
 const AUDIT_SHOWN = 10;
+const NAMES_SHOWN = 10;
 
 /** @param {HTMLElement} main @param {import("../main.js").View} view */
 export async function workflow(main, { path, query, signal, scope }) {
@@ -101,13 +102,14 @@ function head(row, damage) {
     h(
       "p",
       { class: "headline" },
-      rowStatus(row),
+      movedTo(row).length ? h("span", {}, "moved to ", names(movedTo(row))) : rowStatus(row),
       h("strong", { class: "figure", id: "cost", title: exactly(row.actual_cost_total) }, lessLoud(rowCost(row))),
       isHeld(row) && h("span", { class: "tag warn" }, "held"),
       damage && h("span", { class: "tag bad" }, "damaged: not up to date"),
       budget(row.budget),
     ),
     damage && h("p", { class: "bad" }, damage),
+    moves(row),
     row.error_message && h("p", { class: "bad" }, row.error_message),
     h(
       "dl",
@@ -117,7 +119,7 @@ function head(row, damage) {
       fact("Project", row.project),
       fact("Branch", row.branch),
       fact("Tool", row.tool),
-      fact("Basis", basis(row)),
+      movedTo(row).length === 0 && fact("Basis", basis(row)),
       fact("Started", local(row.start_time)),
       fact("Ended", local(row.end_time)),
       fact("Duration", duration(row.duration_seconds)),
@@ -129,6 +131,23 @@ function head(row, damage) {
     notes(row),
   ];
 }
+
+/** Where else costs of a row count, and which of others count in it. */
+function moves(row) {
+  const { moved_to: to = {}, moved_from: from = {} } = row.cost_breakdown;
+  const [left, arrived] = [Object.keys(to), Object.keys(from)];
+  if (movedTo(row).length)
+    return says("note", "Its cost counts there, and here as $0.00.");
+  return [
+    arrived.length > 0 && h("p", { class: "note" }, "with what was moved here from ", names(arrived)),
+    left.length > 0 && h("p", { class: "note" }, "without what was moved to ", names(left)),
+  ];
+}
+
+const names = (ids) => [
+  ids.slice(0, NAMES_SHOWN).map((id, at) => [at > 0 && ", ", workflowName(id)]),
+  ids.length > NAMES_SHOWN && ` and ${count(ids.length - NAMES_SHOWN)} more`,
+];
 
 const BASIS = {
   reported: "reported: every dollar was reported",
