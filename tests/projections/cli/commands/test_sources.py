@@ -67,9 +67,12 @@ def test_each_tool_that_was_used_is_found_with_its_sessions(run: Run, home: Path
 def test_the_tools_that_were_not_found_are_named_with_where_they_were_looked_for(run: Run, home: Path) -> None:
     shown = run("sources")
     assert "no logs of a known tool were found" in shown.out
+    text = " ".join(shown.out.split())  # a list takes several lines
+    looked_for, without = text.partition("looked for, and not found: ")[2].split(
+        "without a default place (name a PATH): "
+    )
     for kind, entry in AGENTS.items():
-        what = "looked for, and not found: " if agent_folders(kind) else "without a default place (name a PATH): "
-        assert entry.label in shown.out.partition(what)[2].partition("\n")[0]
+        assert entry.label in (looked_for if agent_folders(kind) else without)
     missing = {tool["tool"]: tool["looked_in"] for tool in run("sources", "--json").json["not_found"]}
     assert missing["Codex"] == [str(folder) for folder in agent_folders("codex")]
     assert [*home.iterdir()] == [], "looking makes nothing"
