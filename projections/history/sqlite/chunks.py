@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import struct
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, groupby
@@ -48,6 +49,8 @@ TABLES: Final = (_CHUNKS, _NUMBERS, _STALE)
 
 LEVELS: Final = 4
 QUARTERS, SUMS, SUMS_BY_AGENT, ROWS = range(LEVELS)
+
+_COMPACTING: Final = threading.Lock()
 
 SIZE: Final = 128
 """The workflows of a chunk; to make one again takes 10 ms."""
@@ -152,10 +155,15 @@ def statements() -> Iterator[str]:
 def compact(db: sqlite3.Connection) -> None:
     """Make the chunks again of what is marked, unless another connection writes.
 
-    Nothing else depends on it: a query reads the spend of what stays marked.
+    Nothing else depends on it: a query reads the spend of what stays marked. Threads of one process wait for the one
+    that makes them, since each would read the spend of all that is marked meanwhile.
     """
-    if db.in_transaction or not db.execute(f"SELECT 1 FROM {_STALE} LIMIT 1").fetchall():
-        return
+    with _COMPACTING:
+        if not db.in_transaction and db.execute(f"SELECT 1 FROM {_STALE} LIMIT 1").fetchall():
+            _try_to_compact(db)
+
+
+def _try_to_compact(db: sqlite3.Connection) -> None:
     (wait,) = db.execute("PRAGMA busy_timeout").fetchone()
     db.execute("PRAGMA busy_timeout = 0")
     try:
