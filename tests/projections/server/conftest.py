@@ -27,6 +27,7 @@ from projections.history.store import HistoryStore
 from projections.server.asgi import http_server
 from projections.server.service.service import Service
 from projections.server.service.settings import Settings
+from tests.projections.server.browsing import WIDE, Visit
 
 
 class Server(Protocol):
@@ -146,3 +147,13 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
         yield started
         started.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Server) -> Iterator[Visit]:
+    """A visitor of the test's server; nothing may go wrong in the browser's eyes."""
+    context = browser.new_context(viewport=WIDE, timezone_id="Europe/Berlin")
+    made = Visit(context.new_page(), server.url)
+    yield made
+    context.close()
+    assert made.wrong == []

@@ -59,16 +59,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     started_here.stop()
 
 
-@pytest.fixture
-def visit(browser: Browser, server: Server) -> Iterator[Visit]:
-    """A visitor; nothing may go wrong in the browser's eyes."""
-    context = browser.new_context(viewport=WIDE, timezone_id=str(BERLIN))
-    made = Visit(context.new_page(), server.url)
-    yield made
-    context.close()
-    assert made.wrong == []
-
-
 def asked(page: Page) -> str:
     return page.url.partition("#")[2]
 

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import pytest
-from playwright.sync_api import APIResponse, Browser, Page, Route
+from playwright.sync_api import APIResponse, Page, Route
 
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
-from tests.projections.server.browsing import WIDE, Visit, expect, live, settled
+from tests.projections.server.browsing import Visit, expect, live, settled
 from tests.projections.server.conftest import Here
 
 NOW: Final = datetime.now(UTC)
-
-
-@pytest.fixture
-def visit(browser: Browser, server: Here) -> Iterator[Visit]:
-    context = browser.new_context(viewport=WIDE, timezone_id="Europe/Berlin")
-    made = Visit(context.new_page(), server.url)
-    yield made
-    context.close()
-    assert made.wrong == []
 
 
 def with_budget(page: Page) -> list[str]:

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Locator, Page
 
 from ledger.events.event import Event, cost_observed, workflow_ended, workflow_started
 from ledger.storage.directory_store import DirectoryStore
-from tests.projections.server.browsing import WIDE, Visit, expect, settled
+from tests.projections.server.browsing import Visit, expect, settled
 from tests.projections.server.conftest import Here, Server
 
 NOW: Final = datetime.now(UTC).replace(microsecond=0)
@@ -42,15 +42,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     started = Here(data)
     yield started
     started.stop()
-
-
-@pytest.fixture
-def visit(browser: Browser, server: Server) -> Iterator[Visit]:
-    context = browser.new_context(viewport=WIDE, timezone_id="Europe/Berlin")
-    made = Visit(context.new_page(), server.url)
-    yield made
-    context.close()
-    assert made.wrong == []
 
 
 def branch(page: Page, name: str) -> Locator:

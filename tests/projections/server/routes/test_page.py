@@ -82,16 +82,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     started.stop()
 
 
-@pytest.fixture
-def visit(browser: Browser, server: Server) -> Iterator[Visit]:
-    """A visitor of the server of the module; nothing may go wrong in the browser's eyes."""
-    context = browser.new_context(viewport=WIDE, timezone_id="Europe/Berlin")
-    made = Visit(context.new_page(), server.url)
-    yield made
-    context.close()
-    assert made.wrong == []
-
-
 def costledger(data: Path, *words: str) -> None:
     """Another process."""
     subprocess.run([sys.executable, "-m", "projections", "--data", str(data), *words], check=True, capture_output=True)
