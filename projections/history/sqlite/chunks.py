@@ -20,13 +20,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 import orjson
 
 from projections.folding.spend import AMOUNTS, NAMES
 from projections.history.packed import LANE_BYTES, pack
-from projections.history.store import Group
+from projections.history.spend_groups import OWN, Group
 
 __all__ = [
     "COLUMNS",
@@ -55,16 +55,7 @@ _COMPACTING: Final = threading.Lock()
 SIZE: Final = 128
 """The workflows of a chunk; to make one again takes 10 ms."""
 
-COLUMNS: Final[tuple[Group, ...]] = (
-    "adw_id",
-    "workflow_template",
-    "issue_number",
-    "project",
-    "branch",
-    "tool",
-    "tags",
-    "status",
-)
+COLUMNS: Final[tuple[Group, ...]] = tuple(name for name in get_args(Group) if name not in OWN)
 """The columns of a workflow's row that a chunk has."""
 
 _SECTIONS: Final = 3
