@@ -29,7 +29,7 @@ NO_FIGURES: Final = ("unpriced", "unknown")
 def is_lower_bound(row: Row) -> bool:
     """Return whether a workflow has cost more than its row shows, or may have: it is partial, or has no reading.
 
-    A held cost was set by somebody, and is no lower bound.
+    A held cost was set by hand, and is no lower bound.
     """
     return row.cost_basis in (None, "partial") and not is_held(row)
 

@@ -265,7 +265,7 @@ def is_empty(of: Row) -> bool:
 
 
 def is_held(of: Row) -> bool:
-    """Return whether a row has a larger cost than its ledger adds up to, which somebody stored; see `held`."""
+    """Return whether a row has a larger cost than its ledger adds up to, which was stored by hand; see `held`."""
     return f'"{HELD}":' in of.cost_breakdown
 
 

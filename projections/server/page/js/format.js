@@ -78,7 +78,7 @@ export const costBefore = (cost) => (cost === null || nanousd(cost) === 0n ? "no
 /** Whether more is stored than the ledger adds up to. */
 export const isHeld = (row) => Boolean(row.cost_breakdown.by_agent?.["(held)"]);
 
-/** The cost of a row, likewise; one that is held was set by somebody, and is no lower bound. */
+/** The cost of a row, likewise; one that is held was set by hand, and is no lower bound. */
 export const rowCost = (row) =>
   isHeld(row)
     ? usd(row.actual_cost_total)

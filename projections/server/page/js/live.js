@@ -11,7 +11,7 @@ const SHARED = `costledger ${new URL(".", document.baseURI).pathname}`;
  * have been missed before: load again), `state` (detail: "live", "waiting", "paused" or "ended"),
  * `refused` (the server gives no stream).
  *
- * A browser keeps six connections to an address, and a stream is one of them. So one window holds it and tells the
+ * A browser keeps six connections to an address, and a stream is one of them. So one window holds it and serves the
  * others; when it is closed or hidden, the browser passes the lock to the next. Without locks (a page that came over
  * plain HTTP from another machine) each window has its own.
  */
@@ -80,7 +80,7 @@ class Live extends EventTarget {
     this.#leaving = new AbortController();
     const { signal } = this.#leaving;
     this.#channel = new BroadcastChannel(SHARED);
-    this.#channel.addEventListener("message", ({ data }) => this.#told(data));
+    this.#channel.addEventListener("message", ({ data }) => this.#received(data));
     const hold = () =>
       new Promise((free) => {
         signal.addEventListener("abort", free);
@@ -91,8 +91,8 @@ class Live extends EventTarget {
     this.#channel.postMessage({ name: "joined" });
   }
 
-  /** What another window says. One that joins is told the state by the window that holds the stream. */
-  #told({ name, detail }) {
+  /** What another window says. One that joins gets the state from the window that holds the stream. */
+  #received({ name, detail }) {
     if (name === "joined") this.#source && this.#tell("present", this.#state);
     else if (name !== "present") this.#hear(name, detail);
     else if (detail !== this.#state) detail === "live" ? this.#hear("opened") : this.#become(detail);
