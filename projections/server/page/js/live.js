@@ -148,6 +148,23 @@ class Live extends EventTarget {
 export const live = new Live();
 
 /**
+ * The answer to a request for workflows; a row that was heard of while it was under way is the newer one.
+ * @param {Promise<{workflows: {adw_id: string, updated_at: string}[]}>} asked
+ */
+export async function withHeard(asked) {
+  const heard = new Map();
+  const hear = ({ detail: row }) => heard.set(row.adw_id, row);
+  live.addEventListener("row", hear);
+  try {
+    const found = await asked;
+    const newer = (row) => (heard.get(row.adw_id)?.updated_at >= row.updated_at ? { ...row, ...heard.get(row.adw_id) } : row);
+    return { ...found, workflows: found.workflows.map(newer) };
+  } finally {
+    live.removeEventListener("row", hear);
+  }
+}
+
+/**
  * `load` at most so often as it is cheap: no sooner than a second, and ten times as long as it took, after the last;
  * what is asked for meanwhile is done once, at the end.
  * @param {() => Promise<void>} load shows by itself what it could not load

@@ -4,7 +4,7 @@ import { api } from "../api.js";
 import { stackedBars } from "../bars.js";
 import { cellsOf, cut, empty, fill, h, line, part, says, section, table } from "../dom.js";
 import { count, day, local, many, messages, minute, nanousd, plusDays, sumOf, wire, ZONE } from "../format.js";
-import { calmly, live } from "../live.js";
+import { calmly, live, withHeard } from "../live.js";
 import { about, activeFor, budget, card, cost, issue, leftOut, project, renew, sum, toggle, workflowName } from "../parts.js";
 import { spansOf } from "../periods.js";
 import { go, link } from "../router.js";
@@ -56,10 +56,10 @@ export async function overview(main, { query, signal, scope }) {
 
   const spent = part(async () => spentLately(await lately(signal)), signal);
   const running = part(async () => {
-    const found = await api.workflows({ status: "running", sort: "last_activity", limit: RUNNING_SHOWN }, signal);
+    const found = await withHeard(api.workflows({ status: "running", sort: "last_activity", limit: RUNNING_SHOWN }, signal));
     columns = COLUMNS.filter(({ optional }) => !optional || found.workflows.some(optional));
     lines.clear();
-    for (const row of found.workflows.filter(({ idle }) => !idle))
+    for (const row of found.workflows.filter(({ status, idle }) => status === "running" && !idle))
       lines.set(row.adw_id, line(columns, cellsOf(columns, row), { "data-workflow": row.adw_id }));
     if (!lines.size && !(await api.workflows({ limit: 1 }, signal)).total_count) fill(hint, begin());
     return runningTable(columns, lines, found);
@@ -84,7 +84,7 @@ export async function overview(main, { query, signal, scope }) {
       const present = lines.get(row.adw_id);
       if (present && row.status === "running" && !row.idle)
         cellsOf(columns, row).forEach((cell, at) => renew(present.children[at], cell));
-      if (present || row.status === "running") again.running(); // a load that is under way may still have the old one
+      if (present || row.status === "running") again.running();
       for (const name of ["spent", "daily", "limits", "most", "attention"]) again[name]();
     },
     { signal },

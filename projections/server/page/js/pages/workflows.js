@@ -4,7 +4,7 @@ import { exports } from "../actions.js";
 import { api, address } from "../api.js";
 import { button, cellsOf, cut, empty, fill, fromTop, h, line, part, table } from "../dom.js";
 import { count, duration, honest, local, minute, nanousd, percent, ZONE } from "../format.js";
-import { calmly, live } from "../live.js";
+import { calmly, live, withHeard } from "../live.js";
 import { about, cost, issue, leftOut, lessLoud, pager, project, renew, rowStatus, status, workflowName } from "../parts.js";
 import { go } from "../router.js";
 import { asked, changed, fillFrom, filters, MEANINGS, PAGE, pageOf, sortOf } from "./filters.js";
@@ -70,7 +70,7 @@ export async function workflows(main, { query, signal, moved }) {
     columns = COLUMNS;
   const { load } = part(
     async () => {
-      const found = await api.workflows(asked(query), signal);
+      const found = await withHeard(api.workflows(asked(query), signal));
       rows = found.workflows;
       columns = COLUMNS.filter(
         ({ optional, sort }) => !optional || (sort && sort === sortOf(query).sort) || rows.some(optional),
