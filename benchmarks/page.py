@@ -2,7 +2,8 @@
 
 The first figure is that of the overview, from the start of the navigation, in a browser without a cache; by the same
 clock, each answer from its request's start to its first byte. An append of another process shows when the figure stands
-in the page; it counts from before the append. Sixteen other processes append meanwhile, each to its own workflow.
+in the page, or a later one; it counts from before the append. Sixteen other processes append meanwhile, each to its own
+workflow.
 Usage: python -m benchmarks.page FOLDER [workflows] [seconds] [appends per second of each process] [windows]
 """
 
@@ -133,7 +134,10 @@ def shows(page: Page, data: Path, url: str, seconds: float, per_second: float) -
         process.join()
     time.sleep(1)
     seen = page.evaluate("window.seen")
-    taken = sorted(seen[figure] - at for figure, at in sent.items() if figure in seen)
+    shown, now = dict[str, float](), float("inf")
+    for figure in reversed(sent):  # a later figure shows that all before it have arrived
+        shown[figure] = now = min(now, seen.get(figure, now))
+    taken = sorted(shown[figure] - at for figure, at in sent.items() if shown[figure] < float("inf"))
     lines = sum(sum(1 for _ in (data / f"ledgers/client-{n}.jsonl").open()) for n in range(CLIENTS))
     p50, p99 = (taken[int(len(taken) * share)] for share in (0.5, 0.99))
     print(f"{lines / seconds:,.0f} other appends a second, load {os.getloadavg()[0]:.1f}")

@@ -44,9 +44,9 @@ _checked: set[Path] = set()
 """Data directories whose position this process has checked, so that it warns once."""
 
 
-def _problem_of(entry: os.DirEntry[str]) -> str | None:
+def _problem_of(name: str, entry: os.DirEntry[str]) -> str | None:
     """Return why a file of the folder is not a ledger; one `stat` for a symbolic link, none for a file."""
-    if not is_workflow_id(entry.name[: -len(LEDGER_SUFFIX)]):
+    if not is_workflow_id(name):
         return "its name is no workflow id"
     try:
         return None if entry.is_file() else "it is no regular file"
@@ -172,21 +172,25 @@ class DirectoryStore:
 
     def workflow_ids(self, prefix: str = "") -> Iterator[str]:
         """See `LedgerStore.workflow_ids`."""
-        return iter(sorted(name for name, problem in self._listed(prefix) if problem is None))
+        return iter(sorted(found for found in self.listing(prefix) if isinstance(found, str)))
 
     def strays(self) -> list[StrayFile]:
         """See `LedgerStore.strays`."""
-        found = [(name, problem) for name, problem in self._listed() if problem is not None]
-        return [StrayFile(self._directory / (name + LEDGER_SUFFIX), problem) for name, problem in sorted(found)]
+        strays = [found for found in self.listing() if not isinstance(found, str)]
+        return sorted(strays, key=lambda stray: stray.path)
 
-    def _listed(self, prefix: str = "") -> list[tuple[str, str | None]]:
-        """Return the names of the files with the suffix of a ledger, without it, and why a file is not a ledger."""
+    def listing(self, prefix: str = "") -> Iterator[str | StrayFile]:
+        """See `LedgerStore.listing`."""
         try:
             with descriptors.retried(lambda: os.scandir(self._directory)) as entries:
-                named = [e for e in entries if e.name.startswith(prefix) and e.name.endswith(LEDGER_SUFFIX)]
-                return [(entry.name[: -len(LEDGER_SUFFIX)], _problem_of(entry)) for entry in named]
+                for entry in entries:
+                    if not (file := entry.name).endswith(LEDGER_SUFFIX) or not file.startswith(prefix):
+                        continue
+                    name = file[: -len(LEDGER_SUFFIX)]
+                    problem = _problem_of(name, entry)
+                    yield name if problem is None else StrayFile(self._directory / file, problem)
         except FileNotFoundError:
-            return []
+            return
         except OSError as error:
             raise LedgerUnavailable(self._directory, "list", error) from error
 

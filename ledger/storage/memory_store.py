@@ -69,6 +69,10 @@ class MemoryStore:
         """See `LedgerStore.workflow_ids`."""
         return iter(sorted(name for name in self._ledgers if name.startswith(prefix)))
 
+    def listing(self, prefix: str = "") -> Iterator[str | StrayFile]:
+        """See `LedgerStore.listing`."""
+        return self.workflow_ids(prefix)
+
     def strays(self) -> list[StrayFile]:
         """See `LedgerStore.strays`."""
         return []

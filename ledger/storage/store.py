@@ -73,6 +73,17 @@ class LedgerStore(Protocol):
         """
         ...
 
+    def listing(self, prefix: str = "") -> Iterator[str | StrayFile]:
+        """Yield the ids and the other files in the order of the folder, as it is read.
+
+        Args:
+            prefix: only those that begin with it.
+
+        Raises:
+            LedgerUnavailable: the folder cannot be listed.
+        """
+        ...
+
     def size(self, workflow_id: str) -> int | None:
         """Return the size of the ledger in bytes; None when there is none. It costs one `stat`."""
         ...

@@ -234,6 +234,18 @@ class HistoryStore(Protocol):
         """Return the heads up to which these ledgers have been read; None: all ledgers."""
         ...
 
+    def checkpoint_sizes(self) -> dict[str, int]:
+        """Return the size of every ledger at its checkpoint, in bytes."""
+        return {workflow_id: head.size for workflow_id, head in self.checkpoints().items()}
+
+    def edited(self) -> set[str]:
+        """Return the rows whose cost a person or another program edited."""
+        return {adw_id for adw_id, shown in self.stored().items() if shown.edited}
+
+    def compact(self) -> None:
+        """Make what answers questions of sums quickly, which the first question would make otherwise."""
+        return
+
     def spend(self, adw_id: str) -> tuple[Spend, ...]:
         """Return the spend of one workflow, in the order of `Spend`'s first five fields."""
         ...

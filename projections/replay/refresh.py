@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
-from ledger.errors import CostledgerError, ReplacedLedger, SharedHistory, UnknownWorkflow
+from ledger.errors import CostledgerError, ReplacedLedger, SharedHistory, StrayFile, UnknownWorkflow
 from ledger.events import money
 from ledger.storage.line import Head
 from ledger.storage.parallel import ask_each
@@ -26,10 +26,12 @@ __all__ = [
     "Accepted",
     "LedgerProblem",
     "LedgerVanished",
+    "Looked",
     "Project",
     "RefreshReport",
     "Replayed",
     "accept",
+    "looked_at",
     "project",
     "refresh",
     "replayed",
@@ -43,6 +45,10 @@ _ROWS_PER_TRANSACTION: Final = 500
 
 PARALLEL_BYTES: Final = 8 * 1024 * 1024
 """Below this size, some 0.2 s of replay, starting processes costs more than it saves."""
+
+_LOOKED_AT: Final = 1_000
+_NAMES_MAX: Final = 5_000
+"""Beyond so many workflows one query for all is faster than one for each."""
 
 _LOST: Final = "the ledger no longer holds what the row was folded from"
 
@@ -213,21 +219,19 @@ def _jobs(
 ) -> tuple[list[tuple[str, Head | None]], int]:
     """Return the workflows to replay, each with its checkpoint, and their bytes; the others go into the report."""
     named = None if workflow_ids is None else set(workflow_ids)
-    checkpoints, stored = history.checkpoints(named), history.stored(named)
-    unedited = set() if unchanged_too else {adw_id for adw_id, shown in stored.items() if not shown.edited}
-    if named is None:
-        report.problems += stray_files(ledgers)
+    names = _all_ledgers(ledgers, history, report, unchanged_too=unchanged_too) if named is None else sorted(named)
+    checkpoints = history.checkpoints(names if len(names) < _NAMES_MAX else None)
+    stored = {} if unchanged_too or named is None else history.stored(named)
     jobs: list[tuple[str, Head | None]] = []
     bytes_in_all = 0
-    for workflow_id in sorted({*ledgers.workflow_ids(), *checkpoints} if named is None else named):
-        checkpoint = checkpoints.get(workflow_id)
+    for workflow_id in names:
+        checkpoint, shown = checkpoints.get(workflow_id), stored.get(workflow_id)
         try:
             size = ledgers.size(workflow_id)
             if size is None and checkpoint is None and named is None:
                 continue  # a file without any acknowledged event
-            if checkpoint and size == checkpoint.size and workflow_id in unedited:
-                if named is not None:
-                    ledgers.read(workflow_id, checkpoint=checkpoint)
+            if checkpoint and size == checkpoint.size and shown is not None and not shown.edited:
+                ledgers.read(workflow_id, checkpoint=checkpoint)
                 report.unchanged += 1
                 continue
             jobs.append((workflow_id, checkpoint))
@@ -235,6 +239,67 @@ def _jobs(
         except CostledgerError as error:
             report.problems.append(LedgerProblem(workflow_id, _vanished(error, checkpoint)))
     return jobs, bytes_in_all
+
+
+def _all_ledgers(
+    ledgers: LedgerStore, history: HistoryStore, report: RefreshReport, *, unchanged_too: bool
+) -> list[str]:
+    names, problems = list[str](), list[LedgerProblem]()
+    for seen in looked_at(ledgers, history):
+        names += [*seen.changed, *seen.unchanged] if unchanged_too else seen.changed
+        report.unchanged += 0 if unchanged_too else len(seen.unchanged)
+        problems += seen.problems
+    report.problems += sorted(problems, key=lambda problem: problem.workflow_id)
+    return sorted(names)
+
+
+class Looked(NamedTuple):
+    """What a look at some ledgers found.
+
+    Attributes:
+        changed, unchanged: since their checkpoints.
+        problems: other files in the folder.
+    """
+
+    changed: list[str]
+    unchanged: list[str]
+    problems: list[LedgerProblem]
+
+
+def looked_at(ledgers: LedgerStore, history: HistoryStore) -> Iterator[Looked]:
+    """Look at all ledgers, one `stat` each, in portions that take some milliseconds.
+
+    Raises:
+        HistoryUnavailable, LedgerUnavailable: the history cannot be used, or the ledgers cannot be listed.
+    """
+    sizes, edited, listing = history.checkpoint_sizes(), history.edited(), ledgers.listing()
+    while found := list(islice(listing, _LOOKED_AT)):
+        yield _look(ledgers, found, sizes, edited)
+    yield Looked(list(sizes), [], [])  # their ledgers have vanished
+
+
+def _look(
+    ledgers: LedgerStore, found: Iterable[str | StrayFile], sizes: dict[str, int], edited: Collection[str]
+) -> Looked:
+    """Look at some ledgers, and take them out of the sizes."""
+    seen = Looked([], [], [])
+    for one in found:
+        if not isinstance(one, str):
+            seen.problems.append(LedgerProblem(one.path.name, one))
+            continue
+        before, size = sizes.pop(one, None), _size(ledgers, one)
+        if size != before or one in edited:
+            seen.changed.append(one)
+        elif before is not None:
+            seen.unchanged.append(one)
+    return seen
+
+
+def _size(ledgers: LedgerStore, workflow_id: str) -> int | None:
+    try:
+        return ledgers.size(workflow_id)
+    except CostledgerError:
+        return -1  # the replay reports it
 
 
 def _store(history: HistoryStore, batch: Sequence[Replayed], report: RefreshReport, *, pure: bool, reason: str) -> None:

@@ -16,6 +16,7 @@ import orjson
 from projections.history.packed import cost_of
 from projections.history.sqlite import chunks
 from projections.history.sqlite.chunks import COLUMNS, Level
+from projections.history.sqlite.compaction import marked
 from projections.history.store import Group, Most, MostSpent, SpendSum, Where
 
 __all__ = ["most", "sums"]
@@ -56,7 +57,7 @@ def most(db: sqlite3.Connection, asked: Most) -> MostSpent | None:
 def _answered(db: sqlite3.Connection, question: _Question) -> _Question:
     """Return a question with its sums."""
     sessions = "session_id" in question.asked
-    stale, made_now = chunks.marked(db)
+    stale, made_now = marked(db)
     columns = [name for name in COLUMNS if name in question.asked or (stale and name == "adw_id")]
     read = partial(chunks.stored, db, sessions=sessions)
 

@@ -19,14 +19,15 @@ from projections.history.cost_changes import decide, removed
 from projections.history.moved_parts import recomposed
 from projections.history.query import Page, Query
 from projections.history.spend_sql import rows_asked, values_query
-from projections.history.sqlite import chunks, pages
+from projections.history.sqlite import pages
 from projections.history.sqlite.chunk_sums import most, sums
+from projections.history.sqlite.compaction import compact
 from projections.history.sqlite.connection import SqliteConnection
 from projections.history.sqlite.moved_parts import SqliteParts
 from projections.history.sqlite.rebuild import fresh_rows
 from projections.history.sqlite.recovery import is_whole, recover
 from projections.history.sqlite.spend import SqliteSpend
-from projections.history.sqlite.tables import BEFORE, STORED, UPSERT, make_tables, stored_of, values_of
+from projections.history.sqlite.tables import BEFORE, MAYBE_EDITED, STORED, UPSERT, make_tables, stored_of, values_of
 from projections.history.store import (
     AuditEntry,
     Before,
@@ -154,6 +155,19 @@ class SqliteHistory(HistoryStore):
         found = self._selected(query, "workflow_id", workflow_ids)
         return {workflow_id: Head(seq, size, digits) for workflow_id, seq, size, digits in found}
 
+    def checkpoint_sizes(self) -> dict[str, int]:
+        with self._connection.errors():
+            return dict(self._db.execute("SELECT workflow_id, size FROM costledger_checkpoint"))
+
+    def edited(self) -> set[str]:
+        with self._connection.errors():
+            found = self._db.execute(f"{STORED} WHERE {MAYBE_EDITED}").fetchall()
+        return {values[0] for values in found if stored_of(values).edited}
+
+    def compact(self) -> None:
+        with self._connection.errors():
+            compact(self._db)
+
     def _selected(self, query: str, key: str, keys: Collection[str] | None) -> list[tuple[Any, ...]]:
         """Return the rows of a query, all or those of some keys."""
         with self._connection.errors():
@@ -176,14 +190,14 @@ class SqliteHistory(HistoryStore):
         where: Where = (),
     ) -> Iterator[SpendSum]:
         with self._connection.errors():
-            chunks.compact(self._db)
+            compact(self._db)
             with self._connection.snapshot():
                 found = sums(self._db, by, first, last, starts=starts, where=where)
         return iter(found)
 
     def spent_most(self, asked: Most) -> MostSpent | None:
         with self._connection.errors():
-            chunks.compact(self._db)
+            compact(self._db)
             with self._connection.snapshot():
                 return most(self._db, asked)
 
@@ -220,7 +234,7 @@ class SqliteHistory(HistoryStore):
             for table in ("cost_audit_log", "costledger_change"):
                 self._db.executemany(f"DELETE FROM {table} WHERE adw_id = ?", [(name,) for name in adw_ids])
         with self._connection.errors():
-            chunks.compact(self._db)  # which have the names of agents and models
+            compact(self._db)  # which have the names of agents and models
 
     @contextlib.contextmanager
     def rebuilding(self) -> Iterator[Fresh]:

@@ -29,6 +29,11 @@ VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSIO
 STORED: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status FROM workflow_history"
 """The rows that `stored_of` reads."""
 
+MAYBE_EDITED: Final = (
+    f"(actual_cost_total IS NOT actual_cost_nanousd / 1e9 OR actual_cost_nanousd >= {2**53})"  # exact below
+)
+"""The rows of which `stored_of` may say that their cost was edited."""
+
 BEFORE: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status, seq FROM costledger_upgrade"
 """The same as they were before an upgrade, and the seq of their checkpoint."""
 

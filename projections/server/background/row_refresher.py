@@ -27,7 +27,13 @@ from ledger.importing.importer import ImportOptions, reread
 from ledger.storage.store import LEDGER_SUFFIX
 from projections.history.store import HistoryStore
 from projections.replay.file_watcher import FileWatcher
-from projections.replay.refresh import ENDED, LedgerProblem, RefreshReport, refresh
+from projections.replay.refresh import (
+    ENDED,
+    LedgerProblem,
+    RefreshReport,
+    looked_at,
+    refresh,
+)
 from projections.server.background.change_feed import RowChange
 from projections.server.background.damaged_ledgers import DamagedLedgers
 from projections.server.background.worker import Worker
@@ -110,6 +116,7 @@ class RowRefresher(Worker):
         self._refresh(history, None)
         while changes := history.changes_after(self.last_change, _CHANGES_MAX):
             self.last_change = changes[-1][0]
+        history.compact()
         self._running = {adw_id for adw_id, shown in history.stored().items() if shown.status not in ENDED}
         super().start()
         self._watcher.start()
@@ -181,7 +188,7 @@ class RowRefresher(Worker):
         names: set[str] = set()
         since = 0.0
         try:
-            woken = self._woken.get(timeout=seconds)
+            woken = self._woken.get(timeout=seconds) if seconds else self._woken.get_nowait()
             while woken is not None:
                 names.add(woken[0])
                 since = since or woken[1]
@@ -196,13 +203,37 @@ class RowRefresher(Worker):
         if self.shared:  # the history has answered
             self._every_seconds, self.state.refreshed_at = _SHARED_SECONDS, time.time()
             return
-        some = None if names is None else [name for name in names if self._is_ledger(name)]
-        report = refresh(service.ledgers, history, workflow_ids=some, project=service.folds.project)
         if names is None:
-            self._retry_damaged(history, report)
-        else:  # damage may leave the size as it was, so that the next look at all ledgers would skip it
+            report = self._refresh_all(history)
+        else:
+            some = [name for name in names if self._is_ledger(name)]
+            report = refresh(service.ledgers, history, workflow_ids=some, project=service.folds.project)
+            # Damage may leave the size as it was, so that the next look at all ledgers would skip it.
             self._damaged.add(_of_ledgers(report))
         self._note(report, all_looked_at=names is None)
+
+    def _refresh_all(self, history: HistoryStore) -> RefreshReport:
+        """Look at all ledgers; those that grow meanwhile do not wait for the end of it."""
+        service = self._service
+        report = RefreshReport()
+        for seen in looked_at(service.ledgers, history):
+            self._refresh_woken(history)
+            report.problems += seen.problems
+            if seen.changed:
+                some = refresh(service.ledgers, history, workflow_ids=seen.changed, project=service.folds.project)
+                report.folded += some.folded
+                report.problems += some.problems
+        self._retry_damaged(history, report)
+        return report
+
+    def _refresh_woken(self, history: HistoryStore) -> None:
+        """Refresh the ledgers that have grown since the last time."""
+        woken, _ = self._awaited(0.0)
+        if "" in woken:  # the history was replaced, which the next look finds
+            self.wake("")
+        if woken:
+            self._refresh(history, woken)
+            self._publish_changes(history)
 
     def take_report(self, report: RefreshReport) -> None:
         """Take the problems of a replay of whole ledgers, such as a resync; each remains until a replay succeeds."""

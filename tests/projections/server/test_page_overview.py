@@ -84,7 +84,7 @@ def test_a_figure_that_rose_while_an_older_one_was_loaded_is_shown(visit: Visit,
     server.ledgers.append([cost_observed("w", cost_usd="2.00")])
     expect(row).to_contain_text("$2.00")
     ((route, older),) = held
-    page.route(running, lambda route: None)  # no later load corrects it
+    page.route(running, lambda _: None)  # no later load corrects it
     route.fulfill(response=older)
     expect(page.locator("tr[data-workflow=other]")).to_be_visible()
     expect(row).to_contain_text("$2.00")

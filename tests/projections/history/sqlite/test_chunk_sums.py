@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from projections.folding.row import FIGURE_MAX
 from projections.folding.spend import AMOUNTS, NAMES, Spend
 from projections.history.sql_scripts import statements
-from projections.history.sqlite import chunks
+from projections.history.sqlite import chunks, compaction
 from projections.history.sqlite.chunk_sums import sums
+from projections.history.sqlite.compaction import compact
 from projections.history.sqlite.history import SqliteHistory
 from projections.history.sqlite.spend import SqliteSpend
 from projections.history.store import Group, Where
@@ -91,7 +92,7 @@ def test_sums_answer_as_the_spend_itself(
             table.put(adw_id, spent or [])
             stored[adw_id] = (spent or [], status)
             if compacts:
-                chunks.compact(db)
+                compact(db)
         expected: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * len(AMOUNTS))
         lasts: dict[tuple[Any, ...], int] = {}
 
@@ -117,13 +118,13 @@ def test_sums_answer_as_the_spend_itself(
 
 
 def test_many_workflows_in_several_chunks_are_made_again_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks, "SIZE", 3)
+    monkeypatch.setattr(compaction, "SIZE", 3)
     row = Spend(0, "a", "s", "m", None, 1, 5, *[0] * (len(AMOUNTS) - 1))
     with closing(opened(":memory:")) as db:
         table = SqliteSpend(db)
         for number in range(10):
             table.put(f"w{number}", [row._replace(quarter=9 - number)])
-        chunks.compact(db)
+        compact(db)
         table.put("w3", [row._replace(cost_nanousd=7)])
         table.remove("w4")
         for _ in range(2):
@@ -131,7 +132,7 @@ def test_many_workflows_in_several_chunks_are_made_again_one_by_one(monkeypatch:
             assert found == {(f"w{number}",): 7 if number == 3 else 5 for number in range(10) if number != 4}
             bounded = sums(db, ["agent"], 2, 4, starts=(), where=())
             assert [(one.group, one.amounts[0]) for one in bounded] == [(("a",), 15)]  # w5 to w7
-            chunks.compact(db)
+            compact(db)
         assert db.execute("SELECT adw_id FROM costledger_number WHERE adw_id = 'w4'").fetchall() == []
 
 
