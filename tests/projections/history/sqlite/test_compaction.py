@@ -28,7 +28,7 @@ def test_a_writer_that_comes_between_two_portions_goes_first(tmp_path: Path, mon
         def traced(statement: str) -> None:
             if statement.startswith("BEGIN"):
                 commits.append(statement)
-                if len(commits) == 3:  # one numbers the workflows, the next makes a chunk
+                if len(commits) == 3:  # the first numbers the workflows, the second makes w0 and w1
                     other.execute("BEGIN IMMEDIATE")
                     SqliteSpend(other).put("w8", [row._replace(cost_nanousd=7)])
 
@@ -37,7 +37,7 @@ def test_a_writer_that_comes_between_two_portions_goes_first(tmp_path: Path, mon
         db.set_trace_callback(None)
         other.execute("COMMIT")
         assert len(commits) == 3
-        assert _marked(db) == {"w3", "w4", "w5", "w6", "w7", "w8"}
+        assert _marked(db) == {"w2", "w3", "w4", "w5", "w6", "w7", "w8"}
         with SqliteHistory(path) as history:
             found = {one.group: one.amounts[0] for one in history.spent(["adw_id"], starts=())}
         assert found == {(f"w{number}",): 7 if number == 8 else 5 for number in range(9)}
