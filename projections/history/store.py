@@ -238,9 +238,10 @@ class HistoryStore(Protocol):
         """Return the size of every ledger at its checkpoint, in bytes."""
         return {workflow_id: head.size for workflow_id, head in self.checkpoints().items()}
 
-    def edited(self) -> set[str]:
-        """Return the rows whose cost a person or another program edited."""
-        return {adw_id for adw_id, shown in self.stored().items() if shown.edited}
+    def altered(self) -> set[str]:
+        """Return the workflows whose row a person or another program removed, or whose cost they edited."""
+        rows = self.stored()
+        return {name for name, shown in rows.items() if shown.edited}.union(self.checkpoints().keys() - rows.keys())
 
     def compact(self) -> None:
         """Make what answers questions of sums quickly, which the first question would make otherwise."""

@@ -272,14 +272,14 @@ def looked_at(ledgers: LedgerStore, history: HistoryStore) -> Iterator[Looked]:
     Raises:
         HistoryUnavailable, LedgerUnavailable: the history cannot be used, or the ledgers cannot be listed.
     """
-    sizes, edited, listing = history.checkpoint_sizes(), history.edited(), ledgers.listing()
+    sizes, altered, listing = history.checkpoint_sizes(), history.altered(), ledgers.listing()
     while found := list(islice(listing, _LOOKED_AT)):
-        yield _look(ledgers, found, sizes, edited)
+        yield _look(ledgers, found, sizes, altered)
     yield Looked(list(sizes), [], [])  # their ledgers have vanished
 
 
 def _look(
-    ledgers: LedgerStore, found: Iterable[str | StrayFile], sizes: dict[str, int], edited: Collection[str]
+    ledgers: LedgerStore, found: Iterable[str | StrayFile], sizes: dict[str, int], altered: Collection[str]
 ) -> Looked:
     """Look at some ledgers, and take them out of the sizes."""
     seen = Looked([], [], [])
@@ -288,7 +288,7 @@ def _look(
             seen.problems.append(LedgerProblem(one.path.name, one))
             continue
         before, size = sizes.pop(one, None), _size(ledgers, one)
-        if size != before or one in edited:
+        if size != before or one in altered:
             seen.changed.append(one)
         elif before is not None:
             seen.unchanged.append(one)

@@ -159,10 +159,15 @@ class SqliteHistory(HistoryStore):
         with self._connection.errors():
             return dict(self._db.execute("SELECT workflow_id, size FROM costledger_checkpoint"))
 
-    def edited(self) -> set[str]:
+    def altered(self) -> set[str]:
+        without_row = (
+            "SELECT workflow_id FROM costledger_checkpoint "
+            "WHERE workflow_id NOT IN (SELECT adw_id FROM workflow_history)"
+        )
         with self._connection.errors():
             found = self._db.execute(f"{STORED} WHERE {MAYBE_EDITED}").fetchall()
-        return {values[0] for values in found if stored_of(values).edited}
+            removed = [name for (name,) in self._db.execute(without_row)]
+        return {values[0] for values in found if stored_of(values).edited}.union(removed)
 
     def compact(self) -> None:
         with self._connection.errors():

@@ -96,3 +96,17 @@ def test_what_somebody_else_stored_is_held_over_many_refreshes(tmp_path: Path, *
         row = history.row("w")
         assert row is not None
         assert (row.actual_cost_total, "(held)" in row.cost_breakdown) == (1.0, False)
+
+
+def test_a_row_that_somebody_removed_is_made_again_though_its_ledger_did_not_grow(tmp_path: Path) -> None:
+    ledgers = MemoryStore(clock=SteppingClock())
+    ledgers.append([cost_observed("w", cost_usd=2)])
+    ledgers.append([cost_observed("other", cost_usd=1)])
+    with SqliteHistory(tmp_path / "history.db") as history:
+        refresh(ledgers, history)
+        with closing(sqlite3.connect(tmp_path / "history.db")) as db, db:
+            db.execute("DELETE FROM workflow_history WHERE adw_id = 'w'")
+        report = refresh(ledgers, history)
+        row = history.row("w")
+        assert row is not None
+        assert (row.actual_cost_total, report.folded, report.unchanged) == (2.0, ["w"], 1)
