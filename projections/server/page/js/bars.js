@@ -5,6 +5,7 @@ import { colours, OTHERS, swatch } from "./colours.js";
 import { button, fill, h, s } from "./dom.js";
 import { many as counted, nanousd, periodBriefly, periodInFull, usd } from "./format.js";
 import { periodsOf } from "./periods.js";
+import { here } from "./router.js";
 
 const DESCRIBED = 8;
 const DESCRIBED_MOST = 16;
@@ -13,7 +14,7 @@ const OTHERS_MOST = 500n;
 /** So many times the median, and a period dwarfs the others: logarithms are offered. */
 const DWARFED = 20;
 
-/** What viewers hid, by what the spend is split by, and whether they chose logarithms; it stays when figures are renewed. */
+/** What viewers hid, by page and what the spend is split by, and whether they chose logarithms; it stays when figures are renewed. */
 const hidden = new Map();
 let logarithms = false;
 
@@ -40,8 +41,9 @@ const inAll = (parts) => (!sum(parts) && parts.some((part) => part.at_least) ? "
  *   `open` a period that was clicked, `drag` over several
  */
 export function stackedBars(spend, shown) {
-  const out = hidden.get(spend.by) ?? new Set();
-  hidden.set(spend.by, out);
+  const key = `${here().path.join("/")} ${spend.by}`;
+  const out = hidden.get(key) ?? new Set();
+  hidden.set(key, out);
   const element = h("div", { class: "bars" });
   const redraw = (focus) => {
     const bars = byPeriod(spend, shown, out);
