@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ViewportSize
 
+from ledger.events.annotations import workflow_moved
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.storage.directory_store import DirectoryStore
 from tests.projections.server.browsing import Visit
@@ -20,9 +21,10 @@ VIEWS: Final = (
     "#/workflows",
     "#/workflows/w1",
     "#/workflows/w1?agent=plan",
+    "#/workflows/moved",
     "#/workflows/none-of-this-name",
     "#/spend?period=week",
-    "#/spend?by=workflow&where=project%3Dshop",
+    "#/spend?by=workflow&where=project%3Dshop&sort=change",
     "#/health",
 )
 
@@ -37,6 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         spent = [cost_observed(name, agent="plan", model=model, session_id="s", message_id="m", cost_usd="2.00")]
         spent.append(cost_observed(name, agent="build", model="home-made", message_id="u", usage={"output_tokens": 9}))
         ledgers.append([start, *spent, *([workflow_ended(name, status)] if status else [])])
+    ledgers.append([cost_observed("moved", cost_usd="1.00"), workflow_moved("moved", to="w1")])
     (data / "costledger.toml").write_text(BUDGETS)
     started = Here(data)
     yield started

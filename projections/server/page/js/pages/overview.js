@@ -3,7 +3,7 @@
 import { api } from "../api.js";
 import { stackedBars } from "../bars.js";
 import { cellsOf, cut, empty, fill, h, line, part, says, section, table } from "../dom.js";
-import { count, day, local, many, messages, minute, nanousd, plusDays, sumOf, wire, ZONE } from "../format.js";
+import { count, day, isActive, local, many, messages, minute, nanousd, plusDays, sumOf, wire, ZONE } from "../format.js";
 import { calmly, live, withHeard } from "../live.js";
 import { about, activeFor, budget, card, cost, issue, leftOut, project, renew, sum, toggle, workflowName } from "../parts.js";
 import { spansOf } from "../periods.js";
@@ -59,7 +59,7 @@ export async function overview(main, { query, signal, scope }) {
     const found = await withHeard(api.workflows({ status: "running", sort: "last_activity", limit: RUNNING_SHOWN }, signal));
     columns = COLUMNS.filter(({ optional }) => !optional || found.workflows.some(optional));
     lines.clear();
-    for (const row of found.workflows.filter(({ status, idle }) => status === "running" && !idle))
+    for (const row of found.workflows.filter(isActive))
       lines.set(row.adw_id, line(columns, cellsOf(columns, row), { "data-workflow": row.adw_id }));
     if (!lines.size && !(await api.workflows({ limit: 1 }, signal)).total_count) fill(hint, begin());
     return runningTable(columns, lines, found);
@@ -82,7 +82,7 @@ export async function overview(main, { query, signal, scope }) {
     ({ detail: row }) => {
       hint.replaceChildren();
       const present = lines.get(row.adw_id);
-      if (present && row.status === "running" && !row.idle)
+      if (present && isActive(row))
         cellsOf(columns, row).forEach((cell, at) => renew(present.children[at], cell));
       if (present || row.status === "running") again.running();
       for (const name of ["spent", "daily", "limits", "most", "attention"]) again[name]();

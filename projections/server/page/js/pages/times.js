@@ -16,13 +16,14 @@ export function spanOf({ runs, branches, message_count: messages }, row) {
   ]
     .filter(Boolean)
     .map(Date.parse);
-  if (!moments.length) moments.push(Date.parse(row.last_activity ?? row.updated_at)); // all of it was moved here
+  const isTimed = moments.length > 0; // else all of it was moved here
+  if (!isTimed) moments.push(Date.parse(row.last_activity ?? row.updated_at));
   const words = runs.map(
     (run) =>
       `run ${run.run} ${run.status}${run.started_at ? `, from ${minute(run.started_at)}` : ""}${run.ended_at ? ` to ${minute(run.ended_at)}` : ""}`,
   );
   const active = isActive(row);
-  const span = { from: Math.min(...moments), to: Math.max(...moments), runs, active, idle: row.idle };
+  const span = { from: Math.min(...moments), to: Math.max(...moments), runs, active, idle: row.idle, isTimed };
   const seconds = (moment) => (moment - span.from) / 1000;
   return Object.assign(span, {
     seconds,
@@ -31,7 +32,9 @@ export function spanOf({ runs, branches, message_count: messages }, row) {
     note: () =>
       [
         runs.length > 1 ? `${many(runs.length, "run")}: ${words.join("; ")}. ` : "",
-        `The times are from ${local(span.from)} to ${active ? "now" : local(span.to)}, ${duration(seconds(span.to))}`,
+        isTimed
+          ? `The times are from ${local(span.from)} to ${active ? "now" : local(span.to)}, ${duration(seconds(span.to))}`
+          : "The times are shown where it was moved from",
         row.idle ? `; idle since ${local(row.last_activity)}, for ${duration((Date.now() - Date.parse(row.last_activity)) / 1000)}` : "",
         messages ? `; ${many(messages, "message")}.` : ".",
       ].join(""),
@@ -59,6 +62,7 @@ function bands({ runs, seconds, to, idle, active }, text) {
 
 /** The head of the bars: start, runs, and now, the idle time or the end. */
 export const axis = (span) =>
+  span.isTimed &&
   h("span", { class: "axis" }, [
     h("span", { class: "ends" }, [
       h("span", { title: local(span.from) }, clock(span.from)),

@@ -54,7 +54,7 @@ function shown(id, tree, row, chosen, ways) {
     element.style.setProperty("--span", span.scale());
     element.querySelector(".note").textContent = span.note();
   };
-  const columns = [...COLUMNS.slice(0, -1), { ...COLUMNS.at(-1), head: axis(span) }];
+  const columns = [...COLUMNS.slice(0, -1), { ...COLUMNS.at(-1), head: axis(span) || null }];
   const draw = (focus) => {
     reveal(root, chosen.branch, open);
     const rows = root.children.flatMap((node) => lines(node, root, open, span, { ...ways, chosen }));
@@ -191,7 +191,7 @@ function icicle(root, chosen, choose) {
       const area = s("g", { class: marked ? "area-of chosen" : "area-of", onclick: () => choose(one) }, [
         s("title", {}, `${label(one)}: ${usd(one.cost)}, ${count(one.tokens)} tokens`),
         s("rect", { ...box, "data-series": of, "fill-opacity": 0.55 - level * 0.1 }),
-        width > 8 && s("svg", box, s("text", { x: 6, y: ROW_PX - 8 }, `${label(one)} ${usd(one.cost)}`)),
+        width > 4 && s("foreignObject", box, h("span", { class: "cut" }, `${label(one)} ${usd(one.cost)}`)),
       ]);
       svg.append(area);
       place(one, at, level + 1, of);

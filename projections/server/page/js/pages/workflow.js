@@ -36,6 +36,7 @@ export async function workflow(main, { path, query, signal, scope }) {
     fill(facts, head(row, damage));
     if (before !== null && before !== rowCost(row)) flash(facts.querySelector("#cost"));
     fill(parts, section("By model", breakdown(row)), section("Tokens", tokens(row)));
+    for (const here of [tree.element, parts]) here.hidden = movedTo(row).length > 0; // what is shown where it counts
     list.grown(row.event_count);
   };
   const ways = h("div", {});
@@ -102,8 +103,9 @@ function head(row, damage) {
     h(
       "p",
       { class: "headline" },
-      movedTo(row).length ? h("span", {}, "moved to ", names(movedTo(row))) : rowStatus(row),
-      h("strong", { class: "figure", id: "cost", title: exactly(row.actual_cost_total) }, lessLoud(rowCost(row))),
+      movedTo(row).length
+        ? h("strong", { class: "figure", id: "cost" }, h("small", {}, "moved to "), names(movedTo(row)))
+        : [rowStatus(row), h("strong", { class: "figure", id: "cost", title: exactly(row.actual_cost_total) }, lessLoud(rowCost(row)))],
       isHeld(row) && h("span", { class: "tag warn" }, "held"),
       damage && h("span", { class: "tag bad" }, "damaged: not up to date"),
       budget(row.budget),
@@ -137,7 +139,7 @@ function moves(row) {
   const { moved_to: to = {}, moved_from: from = {} } = row.cost_breakdown;
   const [left, arrived] = [Object.keys(to), Object.keys(from)];
   if (movedTo(row).length)
-    return says("note", "Its cost counts there, and here as $0.00.");
+    return says("note", "Its cost counts there, with its agents, sessions and models.");
   return [
     arrived.length > 0 && h("p", { class: "note" }, "with what was moved here from ", names(arrived)),
     left.length > 0 && h("p", { class: "note" }, "without what was moved to ", names(left)),
