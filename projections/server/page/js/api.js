@@ -103,6 +103,7 @@ export const api = {
   tree: (id, signal) => get(`${one(id)}/tree`, {}, signal),
   resync: (id, force) => ask("POST", "api/workflow-history/resync", { query: { adw_id: id, force } }),
   spend: (query, signal) => get("api/spend", query, signal),
+  whatIf: (query, signal) => get("api/what-if", query, signal),
   forecast: (query, signal) => get("api/forecast", query, signal),
   budgets: (query, signal) => get("api/budgets", query, signal),
   stale: (signal) => get("api/stale", {}, signal),

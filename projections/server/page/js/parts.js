@@ -100,13 +100,13 @@ export function amount(amount) {
 /** A sum, and whether it is a lower bound. @param {{cost_usd: string, at_least: boolean, unpriced_events: number}} of */
 export const sum = (of) => noFigure(of) ?? [of.at_least && h("small", {}, "at least "), amount(of.cost_usd)];
 
-/** What an amount rose or fell by. @param {bigint} nano */
-export const change = (nano) =>
+/** What an amount rose or fell by. @param {bigint} nano @param {string | null} fell the class of one that fell */
+export const change = (nano, fell = "warn") =>
   nano === 0n
     ? h("span", { class: "muted" }, "–")
     : h(
         "span",
-        { class: nano < 0n ? "warn" : null, title: `${wire(nano)} USD` },
+        { class: nano < 0n ? fell : null, title: `${wire(nano)} USD` },
         `${nano > 0n ? "+" : ""}${usd(nano)}`,
       );
 
@@ -115,13 +115,17 @@ export function comparedWith(earlier, now, [since, until]) {
   const [was, is] = [nanousd(earlier.cost_usd), nanousd(now.cost_usd)];
   const more = is > was;
   const part = was > 0n ? ` (${more ? "+" : ""}${percent((Number(is - was) / Number(was)) * 100)})` : "";
-  const dates = since === until ? since : `${since} to ${until}`;
-  return h("span", { title: `${dates}: ${earlier.cost_usd} USD` }, [
+  return h("span", { title: `${earlier.cost_usd} USD` }, [
     h("br", {}),
     is === was ? "as" : [more ? "▲ " : "▼ ", amount(more ? is - was : was - is), part, more ? " more than" : " less than"],
-    ` ${dates}`,
+    " ",
+    dates(since, until),
   ]);
 }
+
+/** The days of a span, of which none is broken. */
+export const dates = (since, until) =>
+  [...new Set([since, until])].map((date, at) => [at > 0 && " to ", h("span", { class: "when" }, date)]);
 
 /** A part of a whole, as a bar; the figure next to it is the same. @param {number} share of one */
 export function bar(share, properties = {}) {
@@ -140,6 +144,19 @@ export const toggle = (label, options, chosen, choose) =>
       button(text, () => choose(value), { id: `show-${value}`, "aria-pressed": String(value === chosen) }),
     ),
   ]);
+
+/**
+ * A column whose head is pressed to sort by it.
+ * @param {string | null} sorted how the table is sorted by it now, as `aria-sort` says it
+ */
+export const sortable = (column, key, sorted, press, title) => ({
+  ...column,
+  sorted,
+  head: button([column.name, sorted && h("span", { "aria-hidden": "true" }, sorted === "ascending" ? " ▴" : " ▾")], press, {
+    id: `sort-${key}`,
+    title,
+  }),
+});
 
 /** The pages of a table. @param {any[]} steps buttons, and where one is */
 export const pager = (of, ...steps) => h("nav", { class: "pager", "aria-label": `Pages of the ${of}` }, steps);

@@ -9,6 +9,8 @@ import { go, here, link } from "../router.js";
 
 const BY = ["model", "agent", "workflow", "session", "template", "issue", "project", "branch", "tool", "status"];
 const PERIODS = ["day", "week", "month"];
+/** How the groups are sorted: the highest cost first, or the largest change of either sign. */
+const SORTS = ["cost", "change"];
 /** The values that each name of an address may have. */
 export const MEANINGS = {
   by: (value) => BY.includes(value) || isTag(value),
@@ -16,6 +18,7 @@ export const MEANINGS = {
   since: isDay,
   until: isDay,
   where: (value) => /^[^=]+=/.test(value),
+  sort: (value) => SORTS.includes(value),
 };
 
 /** The key of a tag, as the API is asked for it. */
@@ -53,7 +56,7 @@ export function span(query, today) {
   const date = (name, otherwise) => (isDay(query.get(name)) ? query.get(name) : otherwise);
   const [since, until] = [date("since", plusDays(today, -29)), date("until", today)].sort();
   const where = query.getAll("where").filter(MEANINGS.where);
-  return { by: one("by", "model"), period: one("period", "day"), since, until, where };
+  return { by: one("by", "model"), period: one("period", "day"), since, until, where, sort: one("sort", "cost") };
 }
 
 /** The form, made once. */
@@ -79,8 +82,7 @@ export function controls(of) {
       h("span", {}, "Time"),
       h("span", { class: "switch" }, spans),
     ),
-    field("From", date("since")),
-    field("to", date("until")),
+    h("div", { class: "range" }, field("From", date("since")), field("to", date("until"))),
     h("p", { class: "warn", id: "no-span", role: "status", hidden: true }, "From is after to: nothing is asked for."),
   );
   steers(form, () => {

@@ -3,13 +3,13 @@
 import { exports } from "../actions.js";
 import { api } from "../api.js";
 import { stackedBars } from "../bars.js";
-import { colours, swatch } from "../colours.js";
 import { cut, empty, fill, h, heads, part, says, section, table } from "../dom.js";
 import { brief, count, day, many, messages, nanousd, periodInFull, sumOf, word, ZONE } from "../format.js";
 import { calmly, live } from "../live.js";
-import { about, amount, bar, card, comparedWith, groupName, leftOut, share, sum } from "../parts.js";
+import { about, amount, bar, card, comparedWith, dates, groupName, leftOut, sum } from "../parts.js";
 import { before, daysOf } from "../periods.js";
-import { go, workflowLink } from "../router.js";
+import { go } from "../router.js";
+import { behind, groups, named } from "./groups.js";
 import { conditions, controls, fillFrom, MEANINGS, span, spendLink } from "./span.js";
 
 /** What dates a cost whose source has no time. */
@@ -19,22 +19,22 @@ const EVIDENCE = {
   application: "the times of the application's row",
   transcript: "the times of the session's transcript",
 };
-const GROUPS_SHOWN = 15;
 const PERIODS_SHOWN = 31;
 
 /** @param {HTMLElement} main @param {import("../main.js").View} view */
 export async function spend(main, { query, signal, moved }) {
-  const today = day(new Date()),
-    of = span(query, today);
+  const { sort, ...of } = span(query, day(new Date()));
   const previous = moved ? null : main.querySelector("#results");
   const results = part(
     async () => {
       const [since, until] = before(of.since, of.until);
-      const [spend, earlier] = await Promise.all([
-        api.spend({ ...of, timezone: ZONE }, signal),
-        api.spend({ where: of.where, period: "all", since, until, timezone: ZONE }, signal),
+      const { by, period, ...asked } = { ...of, timezone: ZONE };
+      const [spend, earlier, uncached] = await Promise.all([
+        api.spend({ ...asked, by, period }, signal),
+        api.spend({ ...asked, by, period: "all", since, until }, signal),
+        api.whatIf({ ...asked, no_cache: true }, signal),
       ]);
-      return [leftOut(query, MEANINGS), conditions(of), shown(spend, of, earlier.total)];
+      return [leftOut(query, MEANINGS), conditions(of), shown(spend, of, { earlier, uncached, sort })];
     },
     signal,
     previous ?? h("div", { id: "results", class: "part" }),
@@ -46,12 +46,6 @@ export async function spend(main, { query, signal, moved }) {
   else fill(main, h("h1", {}, "Spend"), controls(of), results.element);
   await results.load();
 }
-
-/** Where a group leads: a workflow to its page, anything else to the workflows behind it. */
-const behind = (group, of) =>
-  of.by === "workflow"
-    ? workflowLink(group)
-    : spendLink(of, { by: "workflow", where: [...of.where, `${of.by}=${group ?? ""}`] });
 
 /** Where a period leads: a week or a month to its days, a day to its workflows. */
 function inside(period, of) {
@@ -69,7 +63,7 @@ const days = () =>
       "as the totals of stream logs, on the day of the evidence that is named here; without any, it falls on the day it was imported. A figure that was put right later shows as what it took back.",
   );
 
-function shown(spend, of, earlier) {
+function shown(spend, of, { earlier, uncached, sort }) {
   if (!spend.lines.length)
     return [
       empty(
@@ -90,7 +84,7 @@ function shown(spend, of, earlier) {
     missing.push(h("li", {}, amount(cost), ` dated by ${EVIDENCE[by] ?? by}`));
   const sums = byPeriod(spend);
   return [
-    cards(spend, of, sums, earlier),
+    cards(spend, of, sums, earlier.total, cached(uncached)),
     stackedBars(spend, {
       ...of,
       name: (group) => groupName(group, of.by),
@@ -99,54 +93,37 @@ function shown(spend, of, earlier) {
     }),
     days(),
     missing.length ? h("ul", { class: "notes" }, missing) : null,
-    h("div", { class: "columns" }, groups(spend, of), periods(spend, sums, of)),
+    h("div", { class: "columns" }, groups(spend, earlier, of, sort), periods(spend, sums, of)),
     saved(spend, of),
   ];
 }
 
-const title = (name) => name[0].toUpperCase() + name.slice(1);
-
-function cards(spend, of, sums, earlier) {
+function cards(spend, of, sums, earlier, saving) {
   const [first] = spend.groups,
     missing = messages(spend.unpriced);
   const most = highest(sums);
-  const dates = of.since === of.until ? periodInFull(of.since) : `${of.since} to ${of.until}`;
+  const shown = of.since === of.until ? periodInFull(of.since) : dates(of.since, of.until);
   return h(
     "div",
     { class: "cards", role: "status" },
-    card("Total", sum(spend.total), [[dates, comparedWith(earlier, spend.total, before(of.since, of.until))]]),
+    card("Total", sum(spend.total), [[shown, comparedWith(earlier, spend.total, before(of.since, of.until))]]),
     card(`Highest ${of.period}`, sum(most), [h("a", { href: inside(most.period, of) }, periodInFull(most.period))]),
     card(`Highest ${of.by}`, sum(first), [h("a", { href: behind(first.group, of) }, cut(groupName(first.group, of.by)))]),
     card("Tokens", about(spend.total.total_tokens), [
       [`${brief(spend.total.output_tokens)} output`, missing > 0 && ` · ${many(missing, "message")} unpriced`],
     ]),
+    saving,
   );
 }
 
-/** The groups with their colours: legend and figures in one. */
-function groups(spend, of) {
-  const { by } = of;
-  const colour = colours(spend.groups);
-  const total = Number(nanousd(spend.total.cost_usd)) || 1;
-  return section(
-    `By ${by}`,
-    table({
-      caption: `Spend by ${by}`,
-      columns: heads(`${title(by)}/wide, Cost/figures, Share/figures, Tokens/figures`),
-      rows: spend.groups.map((group) => {
-        const part = Number(nanousd(group.cost_usd)) / total;
-        const unpriced = by === "model" && spend.unpriced[group.group] && nanousd(group.cost_usd) === 0n;
-        const title = String(group.group ?? "none");
-        const name = h("a", { class: "cut", title, href: behind(group.group, of) }, [
-          swatch(colour(group.group)),
-          groupName(group.group, by),
-        ]);
-        return [name, unpriced ? "unpriced" : sum(group), unpriced ? "" : share(part), about(group.total_tokens)];
-      }),
-      foot: ["Total", sum(spend.total), "", about(spend.total.total_tokens)],
-      most: GROUPS_SHOWN,
-    }),
-  );
+/** What caching saved, or cost where more was written than was read again, as `costledger what-if --no-cache` says it. */
+function cached({ lines, total }) {
+  const nano = nanousd(total.difference_usd);
+  const unknown = lines.filter(({ problem }) => problem).map(({ model }) => model);
+  const figure = nano === 0n ? (unknown.length ? "unknown" : "$0.00") : [h("small", {}, "about "), amount(nano < 0n ? -nano : nano)];
+  const left = unknown.length > 0 && h("span", { title: unknown.join(", ") }, `${many(unknown.length, "model")} without a price left out`);
+  const title = "Cached tokens at the list price of plain input; tiers of long contexts are left out";
+  return card(nano < 0n ? "Caching cost" : "Saved by caching", figure, ["against plain input, at list prices", left], { title });
 }
 
 /** What each period adds up to, the newest first. */
@@ -169,7 +146,7 @@ function periods(spend, sums, of) {
     table({
       caption: `Spend by ${of.period}, the newest first`,
       columns: [
-        ...heads(`${title(of.period)}/when`),
+        ...heads(`${named(of.period)}/when`),
         { name: "", head: h("span", { class: "unseen" }, "Compared with the highest"), wide: true },
         ...heads("Cost/figures, Tokens/figures"),
       ],
@@ -188,7 +165,7 @@ function periods(spend, sums, of) {
 const EXPORTED = "cost_usd input_tokens cache_write_tokens cache_read_tokens output_tokens total_tokens at_least".split(" ");
 const saved = (spend, of) =>
   exports(
-    "This as ",
+    `Each ${of.period} by ${of.by} as `,
     "spend",
     async () => spend,
     () => [

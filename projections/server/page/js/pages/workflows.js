@@ -5,7 +5,7 @@ import { api, address } from "../api.js";
 import { button, cellsOf, cut, empty, fill, fromTop, h, line, part, table } from "../dom.js";
 import { count, duration, honest, local, minute, nanousd, percent, ZONE } from "../format.js";
 import { calmly, live, withHeard } from "../live.js";
-import { about, cost, issue, leftOut, lessLoud, pager, project, renew, rowStatus, status, workflowName } from "../parts.js";
+import { about, cost, issue, leftOut, lessLoud, pager, project, renew, rowStatus, sortable, status, workflowName } from "../parts.js";
 import { go } from "../router.js";
 import { asked, changed, fillFrom, filters, MEANINGS, PAGE, pageOf, sortOf } from "./filters.js";
 
@@ -147,13 +147,7 @@ function shown(all, lines, query, total) {
     const is = column.sort === sort;
     const next = is && order === "desc" ? "asc" : "desc";
     const turn = () => go(changed({ sort: column.sort, order: next }));
-    return {
-      ...column,
-      sorted: is ? (order === "desc" ? "descending" : "ascending") : null,
-      head: button([column.name, is && h("span", { "aria-hidden": "true" }, order === "desc" ? " ▾" : " ▴")], turn, {
-        id: `sort-${column.sort}`,
-      }),
-    };
+    return sortable(column, column.sort, is ? `${order}ending` : null, turn);
   });
   return table({ caption: `Workflows; times in ${ZONE}`, columns, rows: [...lines.values()] });
 }

@@ -1,0 +1,107 @@
+"""Spend against the days before, what caching saved, and what a viewer hides on one page."""
+
+from __future__ import annotations
+
+import csv
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from playwright.sync_api import Locator, Page
+
+from ledger.events.event import cost_observed
+from tests.projections.server.browsing import Visit, expect, settled
+from tests.projections.server.conftest import Here
+
+BERLIN: Final = ZoneInfo("Europe/Berlin")
+NOW: Final = datetime.now(UTC)
+SPENT: Final = (
+    ("opus", 9, "0.123456789"),
+    ("opus", 2, "1.200000001"),
+    ("haiku", 10, "3.000000007"),
+    ("sonnet", 1, "0.50"),
+    ("same", 8, "0.25"),
+    ("same", 3, "0.25"),
+    ("home-made", 8, None),
+    ("home-made", 1, None),
+)
+
+
+def day(ago: int) -> str:
+    return (NOW - timedelta(days=ago)).astimezone(BERLIN).date().isoformat()
+
+
+VIEW: Final = f"since={day(6)}&until={day(0)}"
+
+
+def spent(server: Here) -> None:
+    for model, ago, cost in SPENT:
+        usage, at = None if cost else {"output_tokens": 7}, NOW - timedelta(days=ago)
+        call = cost_observed(f"w-{model}", model=model, session_id=str(at), cost_usd=cost, usage=usage, observed_at=at)
+        server.ledgers.append([call])
+
+
+def groups(page: Page) -> Locator:
+    return page.get_by_role("table", name="Spend by model")
+
+
+def names(page: Page) -> Locator:
+    return groups(page).locator("tbody td:first-child")
+
+
+def test_each_group_says_what_it_changed_by_and_all_add_up_to_the_total(visit: Visit, server: Here) -> None:
+    spent(server)
+    page = visit.open(f"#/spend?{VIEW}")
+    expect(names(page)).to_have_text(["opus", "sonnet", "same", "home-made", "haiku"])
+    expect(groups(page).locator("td[data-name=Change]")).to_have_text(["+$1.08", "new", "–", "", "−$3.00", "−$1.42"])
+    groups(page).get_by_role("button", name="Change").click()
+    expect(page).to_have_url(re.compile("sort=change"))
+    expect(groups(page).get_by_role("button", name="Change")).to_be_focused()
+    expect(names(page)).to_have_text(["haiku", "opus", "sonnet", "same", "home-made"])
+    with page.expect_download() as saved:
+        page.get_by_role("region", name="By model").get_by_role("button", name="CSV").click()
+    rows = list(csv.DictReader(saved.value.path().read_text().splitlines()))
+    changes = {row["model"]: Decimal(row["change_usd"]) for row in rows}
+    assert list(changes)[:3] == ["haiku", "opus", "sonnet"]
+    asked = {"a": f"{day(13)}..{day(7)}", "b": f"{day(6)}..{day(0)}", "by": "model", "timezone": "Europe/Berlin"}
+    compared = server.client.get("/api/compare", params=asked).json()
+    assert changes == {one["group"]: Decimal(one["difference_usd"]) for one in compared["contributions"]}
+    assert sum(changes.values()) == Decimal(compared["difference_usd"]) == Decimal("-1.423456795")
+    groups(page).get_by_role("link", name="haiku").click()
+    expect(page).to_have_url(re.compile(f"by=workflow.*since={day(13)}&until={day(7)}"))
+    settled(page)
+    expect(page.get_by_role("table", name="Spend by workflow")).to_contain_text("w-haiku$3.00new")
+
+
+def test_what_caching_saved_or_cost_is_said_with_what_is_not_known(visit: Visit, server: Here) -> None:
+    used = {
+        "reader": ("claude-opus-4-5", {"cache_read_tokens": 1_000_000}),
+        "writer": ("claude-opus-4-5", {"cache_write_tokens": 1_000_000}),
+        "local": ("home-made", {"cache_read_tokens": 1_000_000}),
+        "plain": ("home-made", {"input_tokens": 9}),
+    }
+    for agent, (model, usage) in used.items():
+        call = cost_observed("w", agent=agent, message_id=agent, model=model, usage=usage, cost_usd="1.00")
+        server.ledgers.append([call])
+    for where, says in {
+        "": r"Saved by caching *about \$3\.25.*1 model without a price left out",
+        "?where=agent%3Dreader": r"Saved by caching *about \$4\.50against plain input, at list prices$",
+        "?where=agent%3Dwriter": r"Caching cost *about \$1\.25",
+        "?where=agent%3Dlocal": r"Saved by caching *unknown.*1 model without a price left out",
+        "?where=agent%3Dplain": r"Saved by caching *\$0\.00against",
+    }.items():
+        expect(visit.open(f"#/spend{where}").locator(".card").last).to_have_text(re.compile(says))
+
+
+def test_what_is_hidden_on_one_page_is_shown_on_the_others(visit: Visit, server: Here) -> None:
+    spent(server)
+    page = visit.open(f"#/spend?{VIEW}")
+    series = page.locator(".legend").get_by_role("button", name="opus")
+    series.click()
+    expect(series).to_have_attribute("aria-pressed", "false")
+    for view, shown in (("Overview", "true"), ("Spend", "false")):
+        page.get_by_role("navigation", name="Pages").get_by_role("link", name=view).click()
+        settled(page)
+        expect(series).to_have_attribute("aria-pressed", shown)
