@@ -191,7 +191,7 @@ function icicle(root, chosen, choose) {
       const area = s("g", { class: marked ? "area-of chosen" : "area-of", onclick: () => choose(one) }, [
         s("title", {}, `${label(one)}: ${usd(one.cost)}, ${count(one.tokens)} tokens`),
         s("rect", { ...box, "data-series": of, "fill-opacity": 0.55 - level * 0.1 }),
-        width > 4 && s("foreignObject", box, h("span", { class: "cut" }, `${label(one)} ${usd(one.cost)}`)),
+        width > 8 && s("foreignObject", box, h("span", { class: "cut" }, `${label(one)} ${usd(one.cost)}`)),
       ]);
       svg.append(area);
       place(one, at, level + 1, of);
