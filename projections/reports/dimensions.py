@@ -134,8 +134,8 @@ def dimension(
 
 
 def split_names(given: Iterable[str]) -> list[str]:
-    """Return the names in options such as `agent,model`, each once."""
-    return list(dict.fromkeys(name.strip() for one in given for name in one.split(",") if name.strip()))
+    """Return the names in options such as `agent,model`, each once; an empty one, which no dimension has, is `""`."""
+    return list(dict.fromkeys(name.strip() for one in given for name in one.split(",")))
 
 
 def parsed_where(where: str, given: Iterable[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:

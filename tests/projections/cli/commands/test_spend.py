@@ -287,3 +287,13 @@ def test_sessions_of_one_quarter_hour_are_in_the_order_of_their_last_activity(ru
     assert order("--order", "desc") == ["late", "middle", "early"]
     table = run("session", "--timezone", "UTC").out
     assert re.findall(r"2026-11-23 12:\d\d", table) == [f"2026-11-23 12:{minute}" for minute in ("01", "07", "14")]
+
+
+@pytest.mark.parametrize("command", ["spend", "daily", "session", "top", "stats", "compare 2026-10 2026-11"])
+@pytest.mark.parametrize("names", ["", "agent,"])
+def test_an_empty_name_is_refused_with_those_that_there_are(filled: Run, command: str, names: str) -> None:
+    filled("tag", "w", "team=store")
+    answer = filled(*command.split(), "--by", names)
+    assert (answer.code, answer.out) == (2, "")
+    assert "by '': no dimension and no tag. There are agent, model, " in answer.err
+    assert answer.err.endswith("and the tags team\n")

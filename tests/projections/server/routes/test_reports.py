@@ -71,6 +71,7 @@ def test_the_windows_of_some_spend(server: Server) -> None:
         ("forecast?where=shop", "give NAME=VALUE"),
         ("forecast?where=planet%3Dmars", "no dimension"),
         ("stats?by=planet", "no dimension"),
+        ("spend?by=agent,", "by '': no dimension"),
         ("stats?since=moon", "give a day"),
         ("compare?a=2026-10&b=moon", "give a day such as"),
         ("compare?a=2026-11..2026-10&b=2026-10", "after the last"),
