@@ -124,7 +124,8 @@ def _print_sum(workflow_id: str, asked: _Steps, found: Row | None, out: Console)
         click.echo(f"{workflow_id}: {asked.count:,} of {counted(head.seq, 'event')} moved its cost")
     else:
         after = f" after number {asked.after:,}" if asked.after else ""
-        click.echo(f"{workflow_id}: {counted(asked.count, 'event')}{after} moved its cost")
+        of = f"; it has {counted(head.seq, 'event')}" if asked.after > head.seq else ""
+        click.echo(f"{workflow_id}: {counted(asked.count, 'event')}{after} moved its cost{of}")
     if asked.next is not None:
         click.echo(f"the next ones: costledger explain --after {asked.next} --limit {asked.limit} -- {workflow_id}")
     if found is None or not asked.are_all:

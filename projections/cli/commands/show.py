@@ -110,12 +110,20 @@ def _as_of(lines: RowLines, workflow_id: str, as_of: str, now: Row | None) -> tu
         head = lines.head
     if not head.seq:
         raise InvalidInput(f"ledger {workflow_id!r} has nothing as early as {as_of}")
+    if _is_seq(as_of) and int(as_of) > head.seq:
+        raise InvalidInput(
+            f"--as-of {as_of}: {workflow_id} has {counted(head.seq, 'event')}; a day is given as 2026-11-23"
+        )
     return row(state, head), spend(state)
+
+
+def _is_seq(as_of: str) -> bool:
+    return as_of.isascii() and as_of.isdigit() and len(as_of) <= _SEQ_DIGITS
 
 
 def _until(lines: RowLines, as_of: str) -> Iterator[Line]:
     """The lines up to a seq, or recorded up to a time; a time without a zone is the local one's."""
-    if as_of.isascii() and as_of.isdigit() and len(as_of) <= _SEQ_DIGITS:
+    if _is_seq(as_of):
         seq = int(as_of)
         return (line for line in lines if line["seq"] <= seq)
     moment = timestamps.to_wire(moment_named("--as-of", as_of))

@@ -30,6 +30,16 @@ def test_a_row_as_it_was_is_not_idle_and_names_no_time_that_it_had_not(run: Run)
     assert "w · idle\n" in run("show", "w").out
 
 
+def test_an_event_after_the_last_one_is_not_the_present(run: Run) -> None:
+    run("observe", "w", "--cost-usd", "2")
+    last = run("show", "w").out.partition("ledger  ")[2].partition(" events")[0]
+    assert run("show", "w", "--as-of", last).code == 0
+    answer = run("show", "w", "--as-of", "99999")
+    assert (answer.code, answer.out) == (2, "")
+    assert f"--as-of 99999: w has {last} events" in answer.err
+    assert f"; it has {last} events" in run("explain", "w", "--after", "99999").out
+
+
 def test_a_moved_workflow_as_it_was_is_said_to_be_its_ledger_alone(run: Run) -> None:
     run("observe", "old", "--cost-usd", "2", "--agent", "plan")
     run("observe", "new", "--cost-usd", "1", "--agent", "plan")
