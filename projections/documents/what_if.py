@@ -43,6 +43,9 @@ class WhatIfDocument(TypedDict):
     lines: list[WhatIfLineDocument]
     total: WhatIfTotal
     unused: Annotated[list[str], About("the globs of `map` and `price` that fit no usage")]
+    overridden: Annotated[
+        list[str], About("those that have no effect: a `price`, or an earlier one, applies to all that they fit")
+    ]
 
 
 def what_if_document(made: WhatIf) -> WhatIfDocument:
@@ -68,4 +71,5 @@ def what_if_document(made: WhatIf) -> WhatIfDocument:
             "difference_usd": money.to_wire(made.would_nanousd - made.spent_nanousd),
         },
         "unused": made.unused,
+        "overridden": made.overridden,
     }

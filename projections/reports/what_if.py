@@ -50,11 +50,11 @@ class OtherPrices:
     """What usage is priced by instead. The first that applies counts: `given`, `mapped`, `model`, `uncached`.
 
     Attributes:
-        given: prices by model; a kind of tokens that it does not name has none.
+        given: prices by model, also by one that others are mapped to; a kind of tokens that it does not name has none.
         mapped: a glob of models, compared without case, and the model by whose prices theirs are priced.
         model: the model by whose prices all others are priced; None: these are as they were.
         uncached: cached tokens are priced as uncached input, by the prices of their own model.
-        globs: the models of `given` and `mapped`.
+        globs: the models of `given`, then those of `mapped`.
     """
 
     given: PriceBook
@@ -63,10 +63,17 @@ class OtherPrices:
     uncached: bool = False
     globs: tuple[str, ...] = ()
 
-    def unused(self, models: Iterable[str]) -> list[str]:
-        """Return the globs that match none of these models."""
-        names = [model.lower() for model in models]
-        return [glob for glob in self.globs if not any(fnmatchcase(name, glob.lower()) for name in names)]
+    def unused(self, models: Iterable[str]) -> tuple[list[str], list[str]]:
+        """Return the globs that match none of these models, and those before which others apply to all they match."""
+        used = {model.lower() for model in models}
+        others = {other.lower() for model in used if (other := self.other_model(model))}
+        unused, overridden, seen = list[str](), list[str](), set[str]()
+        for at, glob in enumerate(self.globs, len(self.mapped) - len(self.globs)):
+            names = {name for name in (used | others if at < 0 else used) if fnmatchcase(name, glob.lower())}
+            unused += [] if names else [glob]
+            overridden += [glob] if names and names <= seen else []
+            seen |= names
+        return unused, overridden
 
     def other_model(self, model: str) -> str | None:
         """Return the model by whose prices a model is priced; None: by its own."""
@@ -108,10 +115,12 @@ class WhatIf:
 
     Attributes:
         unused: the globs that were given and match none of the models.
+        overridden: those that match some, and others apply before them to each of these.
     """
 
     lines: list[WhatIfLine]
     unused: list[str]
+    overridden: list[str]
 
     @property
     def compared(self) -> list[WhatIfLine]:
@@ -149,10 +158,10 @@ def other_prices(
     if model is not None and "=" in model:
         raise InvalidInput(f"model {shown(model)}: give one model; to price one as another: map MODEL=OTHER")
     pairs = tuple(_pair("map", text, "MODEL=OTHER, such as 'claude-opus-*=claude-sonnet-4-5'") for text in mapped)
-    for other in (*(other for _, other in pairs), *([model] if model else [])):
-        if book.rates(other, None) is None:
-            raise InvalidInput(f"no price is known of {shown(other)}; `costledger prices NAME` looks one up")
     rates = [_given(text) for text in given]
+    for other in (*(other for _, other in pairs), *([model] if model else [])):
+        if Overridden(rates, book).rates(other, None) is None:
+            raise InvalidInput(f"no price is known of {shown(other)}; `costledger prices NAME` looks one up")
     globs = (*(one.model for one in rates), *(glob for glob, _ in pairs))
     return OtherPrices(Overridden(rates, _NoPrices()), pairs, model, uncached, globs)
 
@@ -216,7 +225,7 @@ def what_if(
     for model, line in lines.items():
         _set_cost(line, usages[model].values())
     found = [line for line in lines.values() if any(line.amounts)]
-    return WhatIf(sorted(found, key=lambda line: (-line.amounts[0], line.model)), prices.unused(lines))
+    return WhatIf(sorted(found, key=lambda line: (-line.amounts[0], line.model)), *prices.unused(lines))
 
 
 def _moment(quarter: int) -> datetime | None:
@@ -233,7 +242,9 @@ def _rates(prices: OtherPrices, book: PriceBook, model: str, moment: datetime | 
     if prices.uncached:
         return _UNCACHED, book.rates(model, moment)
     other = prices.other_model(model)
-    return (_AS_IT_WAS, None) if other is None else (other, book.rates(other, moment))
+    if other is None:
+        return _AS_IT_WAS, None
+    return other, prices.given.rates(other, moment) or book.rates(other, moment)
 
 
 def _set_cost(line: WhatIfLine, usages: Iterable[tuple[Rates | None, Usage]]) -> None:

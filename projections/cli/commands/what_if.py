@@ -100,6 +100,8 @@ def _print(out: Console, made: WhatIf, other: OtherPrices) -> None:
             out.print(f"not in these sums: {about}: {line.problem}")
     for glob in made.unused:
         out.print(f"no usage is of a model {plain(glob)}")
+    for glob in made.overridden:
+        out.print(f"{plain(glob)} has no effect: a --price, or one before it, applies to all of its usage")
     if other.uncached:
         word = "saved" if would >= spent else "cost"
         out.print(f"prompt caching {word} about {money.shown(abs(would - spent), 2)}; context tiers are left out")

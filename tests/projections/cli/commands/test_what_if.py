@@ -43,3 +43,19 @@ def test_a_model_that_nothing_used_is_named(run: Run) -> None:
     assert run(*asked, "--json").json["unused"] == ["gtp-5*"]
     assert "no usage is of a model gtp-5*" in shown
     assert "no usage is of a model CLAUDE-*" not in shown
+
+
+def test_a_map_that_a_price_goes_before_is_named(run: Run) -> None:
+    charge(run, "w", "claude-opus-4-5", 1_000_000)
+    asked = ("what-if", "--price", "*opus*=1,1", "--map", "claude-*=claude-haiku-4-5")
+    assert run(*asked, "--json").json["overridden"] == ["claude-*"]
+    assert "claude-* has no effect" in run(*asked).out
+    charge(run, "v", "claude-sonnet-4-5", 1_000_000)
+    assert run(*asked, "--json").json["overridden"] == [], "it applies to one of its models"
+
+
+def test_a_model_that_others_are_mapped_to_has_the_price_that_is_given(run: Run) -> None:
+    charge(run, "w", "claude-opus-4-5", 1_000_000)
+    found = run("what-if", "--map", "*opus*=glm-of-ours", "--price", "glm-*=2,6", "--json").json
+    assert (found["total"]["would_cost_usd"], found["unused"], found["overridden"]) == ("6.00", [], [])
+    assert found["lines"][0]["priced_as"] == "glm-of-ours"
