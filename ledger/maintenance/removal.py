@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -22,8 +22,18 @@ from ledger.errors import CostledgerError, LedgerUnavailable, UnknownWorkflow
 from ledger.events import timestamps
 from ledger.storage.atomic_files import write_whole
 from ledger.storage.directory_store import DirectoryStore
+from ledger.text import counted
 
-__all__ = ["NotRemoved", "RemovedIds", "Tombstone", "put_back", "remove_ledger", "removed_ids", "removed_ledger"]
+__all__ = [
+    "NotRemoved",
+    "RemovedIds",
+    "Tombstone",
+    "put_back",
+    "remove_ledger",
+    "removed_ids",
+    "removed_ledger",
+    "removed_sentence",
+]
 
 _FOLDER: Final = "removed"
 
@@ -109,35 +119,45 @@ def remove_ledger(store: DirectoryStore, workflow_id: str, *, purge: bool) -> tu
 
     Raises:
         UnknownWorkflow: there is none.
+        NotRemoved: an earlier ledger of that id is set aside, which this one would replace.
         DamagedLedger, LedgerUnavailable: it cannot be read; nothing was removed.
     """
     data, path = store.path, store.ledger_path(workflow_id)
     aside, tombstone = removed_ledger(data, workflow_id), _tombstone_path(data, workflow_id)
     ids = {("workflow", workflow_id)}
+    earlier = _read(tombstone) if tombstone.exists() else None
     try:
         reader = store.read(workflow_id)
         for line in reader:
             ids |= _ids_of(line)
-        made = Tombstone(reader.head.seq, reader.head.size, reader.head.hash, _now(), purge, _digests(ids))
+        made = Tombstone(reader.head.seq, reader.head.size, reader.head.hash, _now(), purge, [])
     except UnknownWorkflow:
-        if not (purge and aside.exists()):
+        if earlier is None or not (purge and aside.exists()):
             raise
+        made = replace(earlier, purged=True)
+    if aside.exists():
+        if not purge:
+            raise NotRemoved(f"{workflow_id} was removed before: move {aside} away first, or erase both with --purge")
         for raw in aside.read_bytes().splitlines():
             ids |= _ids_of(orjson.loads(raw))
-        made = Tombstone(**asdict(_read(tombstone)) | {"purged": True, "digests": _digests(ids)})
+    made = replace(made, digests=sorted({*_digests(ids), *(earlier.digests if earlier else ())}))
     try:
         aside.parent.mkdir(exist_ok=True)
         write_whole(tombstone, orjson.dumps(asdict(made)))
-        if purge:
-            for each in [path, *_beside(path), aside]:
-                each.unlink(missing_ok=True)
-        else:
-            path.replace(aside)
-        _sync(path.parent)
-        _sync(aside.parent)
+        _take_away(path, aside, purge=purge)
     except OSError as error:
         raise LedgerUnavailable(path, "remove", error) from error
     return made, {value for _, value in ids}
+
+
+def _take_away(path: Path, aside: Path, *, purge: bool) -> None:
+    if purge:
+        for each in [path, *_beside(path), aside]:
+            each.unlink(missing_ok=True)
+    else:
+        path.replace(aside)
+    _sync(path.parent)
+    _sync(aside.parent)
 
 
 def put_back(store: DirectoryStore, workflow_id: str) -> None:
@@ -160,10 +180,25 @@ def put_back(store: DirectoryStore, workflow_id: str) -> None:
         _sync(aside.parent)
     except FileExistsError:
         raise NotRemoved(
-            f"{workflow_id} cannot be put back: another ledger has that id since; remove or move that one first"
+            f"{workflow_id} cannot be put back: another ledger has that id since; move {path} away first"
         ) from None
     except OSError as error:
         raise LedgerUnavailable(path, "put back", error) from error
+
+
+def removed_sentence(data: Path, workflow_id: str, undo: str) -> str | None:
+    """Return when a workflow was removed, and what became of it; None without a tombstone of it.
+
+    Args:
+        undo: what puts it back.
+    """
+    with contextlib.suppress(CostledgerError):
+        found = _read(_tombstone_path(data, workflow_id))
+        said = f"workflow {workflow_id!r} was removed at {found.removed_at}"
+        if found.purged:
+            return f"{said}, and its bytes were erased: nothing brings it back"
+        return f"{said}, and its ledger of {counted(found.events, 'event')} is set aside; to put it back: {undo}"
+    return None
 
 
 def _ids_of(line: dict[str, object]) -> set[tuple[str, str]]:

@@ -18,6 +18,7 @@ from ledger.errors import (
     InvalidInput,
     MisplacedOrigin,
     NothingVerifies,
+    UnknownWorkflow,
     is_shortage,
     reason,
 )
@@ -29,6 +30,7 @@ from projections.cli.options import (
     history_option,
     import_option,
     json_option,
+    said_of_unknown,
 )
 
 if TYPE_CHECKING:
@@ -249,6 +251,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError as error:
             raise _OutputClosed from error
+        except UnknownWorkflow as error:
+            error.args = (said_of_unknown(error),)
+            raise
 
 
 class _OutputClosed(Exception):

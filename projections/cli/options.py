@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from ledger.config.locate import DataDirectory, config_file, located
-from ledger.errors import InvalidInput
+from ledger.errors import InvalidInput, UnknownWorkflow
 from ledger.storage.directory_store import DirectoryStore
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ __all__ = [
     "named_replica",
     "prices",
     "replica_option",
+    "said_of_unknown",
     "store",
     "tag_rules",
     "workflow_argument",
@@ -194,6 +195,14 @@ def example_of(command: click.Command) -> str | None:
 def data_path() -> Path:
     """Return the data directory of this invocation."""
     return located_data().path
+
+
+def said_of_unknown(error: UnknownWorkflow) -> str:
+    """Return the sentence of an error: that there is no such workflow, or that it was removed, and what undoes it."""
+    from ledger.maintenance.removal import removed_sentence
+
+    undo = f"costledger remove --undo -- {error.workflow_id}"
+    return removed_sentence(data_path(), error.workflow_id, undo) or str(error)
 
 
 def located_data() -> DataDirectory:

@@ -29,7 +29,7 @@ from projections.applications.opening import application_at
 from projections.applications.plan import Compared
 from projections.applications.table import ApplicationTable, Writes
 from projections.cli.auto_import import import_new_input, report_first_import, wants_import
-from projections.cli.options import config, config_path, data_path, history_spelling, store
+from projections.cli.options import config, config_path, data_path, history_spelling, said_of_unknown, store
 from projections.folding.row import Row
 from projections.history.cost_changes import by_upgrade
 from projections.history.memory import MemoryHistory
@@ -251,8 +251,9 @@ def _report_upgrade(changes: Sequence[CostChange]) -> None:
 def report_problems(problems: Iterable[LedgerProblem]) -> None:
     """Report each workflow that could not be replayed on stderr."""
     for problem in problems:
-        name = "" if isinstance(problem.error, UnknownWorkflow) else f"{problem.workflow_id}: "  # which it names
-        click.echo(f"costledger: {name}{problem.error}", err=True)
+        error = problem.error
+        said = said_of_unknown(error) if isinstance(error, UnknownWorkflow) else f"{problem.workflow_id}: {error}"
+        click.echo(f"costledger: {said}", err=True)
 
 
 def exit_code(problems: Iterable[LedgerProblem]) -> int:

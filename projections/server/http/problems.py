@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from ledger.errors import CostledgerError, UnknownWorkflow, is_shortage
+from ledger.maintenance.removal import removed_sentence
 
 __all__ = [
     "MEDIA_TYPE",
@@ -90,6 +91,9 @@ def sentence(error: Exception, data: Path) -> str:
     if not isinstance(error, CostledgerError):
         return _UNEXPECTED
     if isinstance(error, UnknownWorkflow):
+        undo = f"POST /api/workflow-history/{error.workflow_id}/put-back"
+        if (removed := removed_sentence(data, error.workflow_id, undo)) is not None:
+            return removed
         return f"no workflow {error.workflow_id!r}; GET /api/workflow-history lists the ones there are"
     return from_within(str(error), data)
 

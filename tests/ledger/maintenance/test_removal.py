@@ -57,3 +57,18 @@ def test_a_ledger_that_was_set_aside_can_be_erased(store: DirectoryStore, tmp_pa
     assert not removed_ledger(tmp_path, "w").exists()
     with pytest.raises(NotRemoved, match="its bytes were erased"):
         put_back(store, "w")
+
+
+def test_a_second_ledger_of_a_removed_id_never_replaces_the_first(store: DirectoryStore, tmp_path: Path) -> None:
+    raw = store.ledger_path("w").read_bytes()
+    remove_ledger(store, "w", purge=False)
+    store.append([cost_observed("w", cost_usd=2, session_id="session-2")])
+    with pytest.raises(NotRemoved, match="was removed before"):
+        remove_ledger(store, "w", purge=False)
+    assert (removed_ledger(tmp_path, "w").read_bytes(), store.size("w") is None) == (raw, False)
+    _, ids = remove_ledger(store, "w", purge=True)
+    assert {"session-1", "session-2"} <= ids
+    store.append([cost_observed("w", cost_usd=3)])
+    remove_ledger(store, "w", purge=True)
+    removed = removed_ids(tmp_path)
+    assert (removed.has_session("session-1"), removed.has_session("session-2")) == (True, True), "of the purge before"

@@ -56,6 +56,19 @@ def test_a_removed_workflow_is_not_imported_again_and_can_be_put_back(run: Run, 
     assert run("show", "session-1", "--json").json["actual_cost_total"] == before[0]["actual_cost_total"]
 
 
+@pytest.mark.parametrize("command", ["show", "explain", "receipt", "check", "tag w team=store"])
+def test_a_removed_workflow_is_said_to_be_removed_and_a_purged_one_erased(run: Run, command: str) -> None:
+    run("observe", "w", "--cost-usd", "1.00")
+    run("remove", "w")
+    asked = command.split() if " " in command else [command, "w"]
+    answer = run(*asked)
+    assert (answer.code, answer.err.count("\n")) == (1, 1)
+    assert "workflow 'w' was removed at 2" in answer.err
+    assert answer.err.endswith("is set aside; to put it back: costledger remove --undo -- w\n")
+    run("remove", "w", "--purge", "--yes")
+    assert run(*asked).err.endswith(", and its bytes were erased: nothing brings it back\n")
+
+
 @pytest.mark.parametrize("removed_first", [False, True])
 def test_a_purge_leaves_no_byte_of_the_content(run: Run, tmp_path: Path, removed_first: bool) -> None:
     run(

@@ -25,6 +25,10 @@ def test_a_removed_workflow_is_in_no_sum_until_it_is_put_back(hosted: Host, tmp_
     assert costs() == {"b": "1.00"}
     gone = server.client.delete("/api/workflow-history/a")
     assert (gone.status_code, gone.json()["type"]) == (404, "urn:costledger:problem:unknown-workflow")
+    for path in ("", "/explain", "/receipt"):
+        said = server.client.get(f"/api/workflow-history/a{path}").json()["detail"]
+        assert said.startswith("workflow 'a' was removed at 2")
+        assert said.endswith("to put it back: POST /api/workflow-history/a/put-back")
     assert server.client.get("/api/health").json()["problems"] == {}
     assert server.client.post("/api/workflow-history/a/put-back").json() == {"adw_id": "a", "actual_cost_total": "0.00"}
     assert costs() == {"a": "0.00", "b": "2.00"}
