@@ -13,7 +13,7 @@ from projections.folding.breakdown import name_of
 from projections.folding.cost_words import in_words
 from projections.folding.fold import State, fold, initial
 from projections.folding.meters import ROOT, Path
-from projections.reports.budgets import lower_bound
+from projections.reports.budgets import cost_so_far
 
 __all__ = ["corrected"]
 
@@ -52,11 +52,11 @@ def corrected(ledgers: DirectoryStore, event: Event) -> tuple[Receipt, str]:
 
 
 def _figures(state: State, path: Path) -> _CostsInWords:
-    meter, (at_least, unpriced) = state.tree.find(path), lower_bound(state)
+    meter, (cost, at_least, unpriced) = state.tree.find(path), cost_so_far(state)
     known = meter is not None and (meter.cost_nanousd or meter.highest is not None)
     return _CostsInWords(
         money.shown(meter.cost_nanousd) if meter is not None and known else "nothing",
-        in_words(state.cost_nanousd, unpriced=unpriced > 0, at_least=at_least, known=state.readings > 0),
+        in_words(cost, unpriced=unpriced > 0, at_least=at_least, known=state.readings > 0),
     )
 
 

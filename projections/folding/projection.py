@@ -10,7 +10,7 @@ from projections.folding.fold import State
 from projections.folding.row import Row, row, spend
 from projections.folding.spend import Spend
 
-__all__ = ["Move", "Projected", "is_covered", "projected"]
+__all__ = ["Move", "Projected", "is_covered", "moves_of", "projected"]
 
 _SESSION = 2
 
@@ -51,10 +51,10 @@ def projected(state: State, head: Head) -> Projected:
     Raises:
         UnstorableRow: a figure is above what a history can store.
     """
-    return Projected(row(state, head), spend(state), head, _moves(state))
+    return Projected(row(state, head), spend(state), head, moves_of(state))
 
 
-def _moves(state: State) -> tuple[Move, ...]:
+def moves_of(state: State) -> tuple[Move, ...]:
     """Return the moves in effect, in the order of their sessions.
 
     One home counts for a session that is left behind, and to find an empty workflow again, which has no row.

@@ -29,7 +29,7 @@ from ledger.storage.line import Head
 from ledger.storage.store import LedgerStore
 from projections.folding.fold import State
 from projections.replay.fold_cache import FoldCache
-from projections.reports.budgets import Budgets, BudgetStatus, configured_budgets, lower_bound, standing_so_far
+from projections.reports.budgets import Budgets, BudgetStatus, configured_budgets, cost_so_far, standing_so_far
 
 __all__ = ["BudgetExceeded", "JoinedWithCost", "RunWithCost", "join", "workflow"]
 
@@ -59,9 +59,9 @@ class _Account:
             return _Figures(None, None)
 
     def _figures(self, state: State, head: Head) -> _Figures:  # noqa: ARG002
-        at_least, _ = lower_bound(state)
-        unknown = not state.cost_nanousd and (at_least or not state.readings)
-        return _Figures(None if unknown else state.cost_nanousd, standing_so_far(state, self._budgets))
+        cost, at_least, _ = cost_so_far(state)
+        unknown = not cost and (at_least or not state.readings)
+        return _Figures(None if unknown else cost, standing_so_far(state, self._budgets))
 
     def check(self) -> None:
         """Refuse to continue when the budget is exceeded.

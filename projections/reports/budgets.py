@@ -17,7 +17,8 @@ from ledger.events import money, timestamps
 from ledger.text import counted
 from projections.folding.breakdown import basis_of, summarise
 from projections.folding.fold import RUNNING, State
-from projections.folding.row import Row, is_held
+from projections.folding.projection import moves_of
+from projections.folding.row import Row, is_held, spend
 from projections.folding.spend import QUARTER_SECONDS, quarter_of
 from projections.history.store import HistoryStore
 from projections.reports.periods import Per
@@ -30,8 +31,8 @@ __all__ = [
     "PeriodBudget",
     "budget_status",
     "configured_budgets",
+    "cost_so_far",
     "ended_within",
-    "lower_bound",
     "near_or_over",
     "of_running",
     "standing_so_far",
@@ -269,14 +270,23 @@ def standing_so_far(state: State, budgets: Budgets) -> BudgetStatus | None:
     budget = state.budget_nanousd if state.budget_nanousd is not None else budgets.of(state.workflow_template)
     if budget is None:
         return None
-    return BudgetStatus(budget, state.cost_nanousd, *lower_bound(state), budgets.warn_at, state.readings > 0)
+    return BudgetStatus(budget, *cost_so_far(state), budgets.warn_at, state.readings > 0)
 
 
-def lower_bound(state: State) -> tuple[bool, int]:
-    """Return whether a workflow's cost is a lower bound, and how many meters have tokens without a price.
+def cost_so_far(state: State) -> tuple[int, bool, int]:
+    """Return the cost of a workflow by its ledger, whether it is a lower bound, and how many meters have no price.
 
-    It is one where the ledger shows that the workflow was moved, or was opened for others that count in it.
+    Sessions that were moved to another workflow are not in it. It is a lower bound where the ledger shows that all of
+    it was moved, or that it was opened for others that count in it.
     """
-    summary = summarise(state.tree)
-    moved = state.opened_for_move or any(to != state.workflow_id for to, _ in state.moves.values())
-    return moved or basis_of(summary, state.unread_events) == "partial", summary.unpriced
+    home = state.workflow_id
+    rest, _ = state.moves.get(None, (home, None))
+    least = state.opened_for_move or rest != home
+    away = {one.session_id for one in moves_of(state) if one.to != rest} - {None} if state.moves else set()
+    if not away:
+        summary = summarise(state.tree)
+        return state.cost_nanousd, least or basis_of(summary, state.unread_events) == "partial", summary.unpriced
+    kept = [one for one in spend(state) if one.session_id not in away]
+    unpriced = sum(one.unpriced_events for one in kept)
+    least = least or any(one.partial or one.unpriced_events or one.unpriced_tokens for one in kept)
+    return sum(one.cost_nanousd for one in kept), least, unpriced

@@ -20,7 +20,7 @@ from projections.folding.cost_words import known_cost
 from projections.folding.fold import RUNNING, State
 from projections.folding.row import Row
 from projections.replay.refresh import ENDED, LedgerVanished
-from projections.reports.budgets import BudgetStatus, budget_status, lower_bound, standing_so_far
+from projections.reports.budgets import BudgetStatus, budget_status, cost_so_far, standing_so_far
 from projections.server.background.row_refresher import RowRefresher
 from projections.server.http.problems import sentence
 from projections.server.service.descriptors import threads_at_hand
@@ -78,9 +78,12 @@ class BudgetStatuses:
 
     def _of_state(self, state: State, head: Head) -> LedgerStatus:  # noqa: ARG002
         found = standing_so_far(state, self._budgets)
-        at_least, unpriced = lower_bound(state) if found is None else (found.at_least, found.unpriced)
+        if found is None:
+            cost, at_least, unpriced = cost_so_far(state)
+        else:
+            cost, at_least, unpriced = found.spent_nanousd, found.at_least, found.unpriced
         known = state.readings > 0
-        return LedgerStatus(state.cost_nanousd, state.status, state.budget_nanousd, found, at_least, unpriced, known)
+        return LedgerStatus(cost, state.status, state.budget_nanousd, found, at_least, unpriced, known)
 
     def checkpoint(self, workflow_id: str) -> Head | None:
         """Return how far the row has read this ledger; None where other hosts' ledgers are in it, too.

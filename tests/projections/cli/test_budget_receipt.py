@@ -113,3 +113,17 @@ def test_the_receipt_of_a_workflow_that_a_move_concerns_says_at_least(run: Run) 
     assert "budget: at least $2.5000 of $5.0000 spent" in run("observe", "old", "--cost-usd", "2.5").out
     run("move", "old", "--to", "old")
     assert "budget: $2.6000 of $5.0000 spent" in run("observe", "old", "--cost-usd", "2.6").out
+
+
+def test_a_session_that_was_moved_away_is_not_in_the_budget_of_a_receipt(run: Run) -> None:
+    run("start", "w", "--budget-usd", "10")
+    for session, usd in (("s1", "1"), ("s2", "2"), ("s3", "4")):
+        run("charge", "w", "--session-id", session, "--agent", "plan", "--cost-usd", usd)
+    run("charge", "w", "--session-id", "s2", "--agent", "plan", "--model", "who-knows-1", "--output-tokens", "9")
+    run("move", "w", "--session", "s2", "--to", "v")
+    last = run("charge", "w", "--session-id", "s1", "--agent", "plan", "--cost-usd", "1")
+    assert last.out.endswith("; budget: $6.0000 of $10.0000 spent (60 %), $4.0000 left\n")
+    assert last.err == ""
+    assert run("check", "w").out == "w: $6.0000 of $10.0000 spent (60 %), $4.0000 left\n"
+    run("move", "w", "--session", "s2", "--to", "w")
+    assert "; budget: at least $8.0000 of" in run("complete", "w").out
