@@ -19,6 +19,7 @@ from projections.cli.numbers import IssueNumber, Whole
 from projections.cli.parsing import EXAMPLES, moment_option
 from projections.folding.row import Row
 from projections.folding.tools import split_tools, tool_called
+from projections.history.idle import MOVED, shown_status
 from projections.reports.dimensions import Dimension, dimension, is_project, parsed_where
 from projections.reports.tags import TagRules
 
@@ -71,7 +72,7 @@ def filter_options(command: F) -> F:
         moment_option("--since", f"Only with activity since then: {EXAMPLES}."),
         click.option(
             "--status",
-            type=click.Choice(["running", "idle", "completed", "failed", "cancelled"]),
+            type=click.Choice(["running", "idle", "completed", "failed", "cancelled", MOVED]),
             help="Only these; idle ones are running, without activity for `idle_after` of the configuration.",
         ),
     ):
@@ -145,7 +146,7 @@ class RowFilter:
     def _matches(self, row: Row, idle: bool, repositories: Collection[str]) -> bool:
         activity = row.last_activity or ""
         return (
-            self.status in (None, row.status, "idle" if idle else None)
+            self.status in (None, shown_status(row), "idle" if idle else None)
             and (self.since is None or activity >= timestamps.to_wire(self.since))
             and (self.until is None or "" < activity < timestamps.to_wire(self.until))
             and self.issue in (None, row.issue_number)

@@ -14,6 +14,7 @@ from projections.documents.totals import TotalsDocument
 from projections.documents.types import About, AdwIdText, Moment, TypedDict, Usd, document, usd
 from projections.folding.cost_words import known_row_cost
 from projections.folding.row import Row
+from projections.history.idle import shown_status
 from projections.reports.budgets import Budgets, budget_status
 
 __all__ = ["CopyDocument", "RowDocument", "WorkflowsDocument", "row_document"]
@@ -51,7 +52,9 @@ class RowDocument(TypedDict):
         str | None, About("whose logs its readings come from; null without a reading", examples=["Claude Code"])
     ]
     tags: Annotated[dict[str, str], About("its own tags by key", examples=[{"team": "payments"}])]
-    status: Annotated[str, About("running, completed, failed or cancelled", examples=["completed"])]
+    status: Annotated[
+        str, About("running, completed, failed, cancelled, or moved: it counts in another row", examples=["completed"])
+    ]
     idle: Annotated[
         bool, About("running, and without activity for `idle_after` of the configuration, an hour by default")
     ]
@@ -117,6 +120,7 @@ def row_document(row: Row, budgets: Budgets, *, idle: bool, copy: Compared | Non
     estimate = row.estimated_cost_total
     found = asdict(row) | {
         "tags": {} if row.tags is None else orjson.loads(row.tags),
+        "status": shown_status(row),
         "idle": idle,
         "actual_cost_total": usd(known_row_cost(row)),
         "estimated_cost_total": None if estimate is None else usd(money.parse_total(estimate)),

@@ -26,7 +26,7 @@ class TotalsDocument(TypedDict):
     """What all rows of a filter add up to, not only those of the page."""
 
     total_cost_usd: Usd
-    average_cost_usd: Usd | None
+    average_cost_usd: Annotated[Usd | None, About("of workflows that were not moved")]
     at_least: Annotated[
         bool, About("a row is partial, has unpriced events or no reading: the true total is above this")
     ]
@@ -39,15 +39,18 @@ class TotalsDocument(TypedDict):
     output_tokens: int
     total_tokens: int
     cache_efficiency_percent: float
-    by_status: dict[str, StatusTotalsDocument]
+    by_status: Annotated[
+        dict[str, StatusTotalsDocument], About("`moved`: rows of workflows that count in the rows of others")
+    ]
 
 
 def totals_document(totals: QueryTotals) -> TotalsDocument:
     """Return what rows add up to."""
+    count = totals.count - totals.moved_count
     read_in = totals.input_tokens + totals.cached_tokens + totals.cache_hit_tokens
     return {
         "total_cost_usd": money.to_wire(totals.cost_nanousd),
-        "average_cost_usd": usd(round(Fraction(totals.cost_nanousd, totals.count))) if totals.count else None,
+        "average_cost_usd": usd(round(Fraction(totals.cost_nanousd, count))) if count else None,
         "at_least": totals.at_least,
         "partial_count": totals.partial_count,
         "unknown_count": totals.unknown_count,

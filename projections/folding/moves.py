@@ -90,6 +90,7 @@ def composed(parts: Mapping[str, LedgerPart], changed: Collection[str] | None = 
     counted: dict[str, dict[str, list[Spend]]] = {name: {} for name in parts}
     for name, part in sorted(parts.items()):
         _distribute(name, part, parts, counted)
+    _align_runs(parts, counted)
     try:
         wanted = parts if changed is None else _depending(changed, parts)
         return {name: _composed(name, parts, counted) for name in wanted}
@@ -118,6 +119,19 @@ def _distribute(
         to, agent = other if one.session_id is None else destinations.get(one.session_id, other)
         renamed = one if agent is None or one.agent in subagents else one._replace(agent=agent)
         counted[to][name].append(renamed)
+
+
+def _align_runs(parts: Mapping[str, LedgerPart], counted: dict[str, dict[str, list[Spend]]]) -> None:
+    """Number the runs that count in one workflow so that the last run of each ledger has the highest number.
+
+    Ledgers number their runs on their own: a run of one is no repetition of another's.
+    """
+    last = {name: max((one.run for one in part.spend), default=1) for name, part in parts.items()}
+    for sources in counted.values():
+        highest = max((last[source] for source in sources), default=1)
+        for source, rows in sources.items():
+            if more := highest - last[source]:
+                rows[:] = [one._replace(run=one.run + more) for one in rows]
 
 
 def _subagents(row: Row) -> dict[str, list[str]]:
@@ -159,13 +173,13 @@ def _composed(
     arrived = {source: rows for source, rows in sources.items() if source != name}
     if not elsewhere and not arrived:
         return CountedRow(part.row, part.spend, moved=is_empty(part.row))
-    moved = _destination(parts, name, None)[0] != name
-    own = part.row if not moved else _left(part.row)
-    kept = sources.get(name, [])
+    away, kept = _destination(parts, name, None)[0] != name, sources.get(name, [])
+    moved = away and not kept
+    own = part.row if not away else _left(part.row, kept)
     spend = _merged([*kept, *(one for rows in arrived.values() for one in rows)])
     if elsewhere:
         basis = _basis(part.row, kept, whole=False)
-        own = replace(own, cost_basis=basis or ("reported" if moved else None))  # what is known to be nothing
+        own = replace(own, cost_basis=basis or ("reported" if away else None))  # what is known to be nothing
     whole = {source for source in arrived if _destination(parts, source, None)[0] == name}
     own = _joined(own, {source: (parts[source].row, rows) for source, rows in arrived.items()}, whole)
     subagents = _subagents(part.row)
@@ -180,9 +194,9 @@ def _composed(
     return CountedRow(with_spend(own, spend, notes), spend, moved)
 
 
-def _left(row: Row) -> Row:
-    """Return the row of a workflow that was moved: its activity and its budget count where it was moved to."""
-    return replace(row, last_activity=None, budget_nanousd=None, estimated_cost_total=None)
+def _left(row: Row, kept: Sequence[Spend]) -> Row:
+    """Return the row of a workflow that was moved, but for these sessions: its budget counts where it was moved to."""
+    return replace(row, last_activity=_latest(row, kept) or None, budget_nanousd=None, estimated_cost_total=None)
 
 
 def _joined(own: Row, arrived: Mapping[str, tuple[Row, list[Spend]]], whole: set[str]) -> Row:

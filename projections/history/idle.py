@@ -5,6 +5,7 @@ Idle is an open workflow without activity for some time, by the reader's clock.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,10 @@ from ledger.events.timestamps import moment
 if TYPE_CHECKING:
     from projections.folding.row import Row
 
-__all__ = ["IDLE_AFTER", "is_idle", "is_moved", "open_seconds"]
+__all__ = ["IDLE_AFTER", "MOVED", "is_idle", "is_moved", "open_seconds", "shown_status", "workflows_of"]
+
+MOVED: Final = "moved"
+"""The status that is shown, counted and asked for of a workflow that was moved, whatever its own events say."""
 
 IDLE_AFTER: Final = timedelta(hours=1)
 """Without `idle_after` in the configuration."""
@@ -34,8 +38,21 @@ def is_idle(row: Row, now: datetime, after: timedelta | None = None) -> bool:
 
 
 def is_moved(row: Row) -> bool:
-    """Return whether a workflow was moved, so that its cost and its activity are those of another row."""
-    return row.last_activity is None and '"moved_to"' in row.cost_breakdown
+    """Return whether a workflow was moved, so that its cost and its activity are those of another row.
+
+    Any other row with a basis has a reading, and so an activity.
+    """
+    return row.last_activity is None and row.cost_basis is not None
+
+
+def shown_status(row: Row) -> str:
+    """Return the status of a workflow as people and programs are shown it; "running" also of an idle one."""
+    return MOVED if is_moved(row) else row.status
+
+
+def workflows_of(rows: Iterable[Row]) -> int:
+    """Return how many workflows rows are of: one that was moved is not counted, since it counts in another row."""
+    return sum(not is_moved(row) for row in rows)
 
 
 def open_seconds(row: Row) -> int | None:

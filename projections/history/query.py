@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from ledger.errors import InvalidInput
 from projections.folding.row import Row
+from projections.history.idle import MOVED, shown_status
 
 __all__ = ["LIMIT_MAX", "SORTS", "STATUSES", "Page", "Query", "QueryTotals", "totals_of"]
 
-STATUSES: Final = ("running", "completed", "failed", "cancelled")
+STATUSES: Final = ("running", "completed", "failed", "cancelled", MOVED)
 BASES: Final = ("reported", "priced", "partial", "none")
 
 SORTS: Final = {
@@ -107,6 +108,12 @@ class QueryTotals:
         return replace(each, by_status={status: each})
 
     @property
+    def moved_count(self) -> int:
+        """The number of rows of workflows that count in another row."""
+        moved = self.by_status.get(MOVED)
+        return 0 if moved is None else moved.count
+
+    @property
     def at_least(self) -> bool:
         """Whether the true cost is above this one."""
         return bool(self.partial_count or self.unknown_count or self.unpriced_events)
@@ -149,7 +156,8 @@ def totals_of(rows: Iterable[Row]) -> QueryTotals:
             int(row.cost_basis == "partial"),
             int(row.cost_basis is None),
         )
-        by_status[row.status] = list(map(add, by_status.get(row.status, _NOTHING), figures))
+        status = shown_status(row)
+        by_status[status] = list(map(add, by_status.get(status, _NOTHING), figures))
     totals = QueryTotals()
     for status, sums in by_status.items():
         totals = totals.plus(QueryTotals.of(status, sums))

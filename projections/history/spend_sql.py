@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+from projections.history.idle import MOVED
 from projections.history.store import OWN, Group, Where
 
-__all__ = ["between_query", "is_one_of", "period_of", "rows_asked", "sums_query", "values_query"]
+__all__ = [
+    "STATUS",
+    "between_query",
+    "has_status",
+    "is_one_of",
+    "period_of",
+    "rows_asked",
+    "sums_query",
+    "values_query",
+]
+
+_MOVED: Final = "(last_activity IS NULL AND cost_basis IS NOT NULL)"
+"""The rows of which `is_moved` is true."""
+
+STATUS: Final = f"CASE WHEN {_MOVED} THEN '{MOVED}' ELSE status END"
+"""The status that a row is counted under, see `shown_status`."""
 
 _OF_SPEND = OWN | {"adw_id"}
 
@@ -77,6 +93,17 @@ def is_one_of(column: str, values: Sequence[Any], mark: str) -> tuple[str, list[
     either = [f"{column} IN ({', '.join([mark] * len(some))})"] if some else []
     either += [f"{column} IS NULL"] if None in values else []
     return f"({' OR '.join(either) or '1 = 0'})", some
+
+
+def has_status(asked: Sequence[Any], mark: str, column: str = "status", moved: str = _MOVED) -> tuple[str, list[Any]]:
+    """Return the condition that a row is shown with one of some statuses, and the values of its placeholders.
+
+    Args:
+        moved: the condition that it was moved.
+    """
+    term, some = is_one_of(column, [one for one in asked if one != MOVED], mark)
+    either = f" OR {moved}" if MOVED in asked else ""
+    return f"({term} AND NOT {moved}{either})", some
 
 
 def _column(name: Group) -> str:

@@ -42,7 +42,7 @@ __all__ = [
     "visible_cost",
 ]
 
-FOLD_VERSION: Final = 9
+FOLD_VERSION: Final = 10
 """Raised whenever the same lines give another row; every store then folds every ledger again."""
 
 UPGRADE: Final = "upgrade: retry counts"

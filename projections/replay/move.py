@@ -62,7 +62,8 @@ def planned_move(ledgers: LedgerStore, workflow_id: str, *, to: str, **fields: U
     """
     made, session_id = workflow_moved(workflow_id, to=to, **fields), fields.get("session_id")
     state = _folded(ledgers, workflow_id)
-    if (to, fields.get("agent")) == state.moves.get(session_id, (workflow_id, None)):
+    rest = state.moves.get(None, (workflow_id, None))
+    if (to, fields.get("agent")) == state.moves.get(session_id, rest if to == workflow_id else (workflow_id, None)):
         return None
     _check_circle(ledgers, workflow_id, to)
     _check_session(state, session_id)

@@ -20,6 +20,7 @@ from projections.folding.fold import RUNNING, State
 from projections.folding.projection import moves_of
 from projections.folding.row import Row, is_held, spend
 from projections.folding.spend import QUARTER_SECONDS, quarter_of
+from projections.history.idle import is_moved
 from projections.history.store import HistoryStore
 from projections.reports.periods import Per
 
@@ -229,7 +230,7 @@ def budget_status(row: Row, budgets: Budgets) -> BudgetStatus | None:
         budgets: for workflows whose start names none.
     """
     budget = row.budget_nanousd if row.budget_nanousd is not None else budgets.of(row.workflow_template)
-    if budget is None:
+    if budget is None or is_moved(row):
         return None
     least = row.cost_basis == "partial" and not is_held(row)
     return BudgetStatus(

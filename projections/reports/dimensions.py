@@ -18,6 +18,7 @@ from ledger.errors import InvalidInput, shown
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.row import Row
 from projections.folding.tools import split_tools, tool_called
+from projections.history.idle import shown_status
 from projections.history.query import STATUSES
 from projections.history.store import OWN, Group
 from projections.reports.tags import TAGGED_BY, TagRules, tags_of
@@ -79,7 +80,10 @@ class Dimension:
 
     def matches_row(self, row: Row, asked: Sequence[str]) -> bool:
         """Return whether a workflow's value is one of those that are asked for; not of a property of spend."""
-        return self.matches({name: getattr(row, name) for name in self.columns}, asked)
+        found: dict[str, Value] = {
+            name: shown_status(row) if name == "status" else getattr(row, name) for name in self.columns
+        }
+        return self.matches(found, asked)
 
 
 def _column(name: str, column: Group) -> Dimension:

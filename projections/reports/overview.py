@@ -12,6 +12,7 @@ from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.cost_words import is_lower_bound
 from projections.folding.row import Row
 from projections.folding.spend import AMOUNTS, QUARTER_SECONDS, Amounts
+from projections.history.idle import is_moved
 from projections.history.packed import unpack
 from projections.history.store import Group, SpendSum
 from projections.reports.periods import quarters
@@ -116,7 +117,7 @@ def by_tool_of(rows: Iterable[Row]) -> dict[str, tuple[int, Figure]]:
     for row in rows:
         count, figure = found.get(row.tool or UNATTRIBUTED, (0, Figure()))
         figure.take_row(row)
-        found[row.tool or UNATTRIBUTED] = (count + 1, figure)
+        found[row.tool or UNATTRIBUTED] = (count + (not is_moved(row)), figure)
     return dict(sorted(found.items(), key=lambda both: (-both[1][1].nanousd, both[0])))
 
 

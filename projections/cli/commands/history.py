@@ -48,7 +48,7 @@ from projections.cli.session import exit_code, opened
 from projections.documents.rows import row_document
 from projections.documents.totals import totals_document
 from projections.folding.row import Row
-from projections.history.idle import is_idle, is_moved
+from projections.history.idle import is_idle, is_moved, workflows_of
 from projections.history.query import totals_of
 from projections.reports.budgets import Budgets, BudgetStatus, budget_status, configured_budgets
 
@@ -154,7 +154,10 @@ def _print_with_total(shown: Table, rows: list[Row]) -> None:
         at_least=any(map(is_lower_bound, rows)),
         known=any(found.cost_basis is not None for found in rows),
     )
-    sums = {"workflow": Brief(counted(len(rows), "workflow"), "total"), "cost": total}
+    count = workflows_of(rows)
+    moved = [f"{len(rows) - count:,} moved"] if count < len(rows) else []
+    named = ", ".join([*([counted(count, "workflow")] if count else []), *moved])
+    sums = {"workflow": Brief(named, "total"), "cost": total}
     sums["tokens"] = f"{sum(found.total_tokens for found in rows):,}"
     shown.add_total(*(sums.get(name, "") for name in _COLUMNS))
     out = console()

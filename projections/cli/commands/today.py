@@ -44,7 +44,7 @@ from projections.documents.types import usd
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.cost_words import known_row_cost
 from projections.folding.row import Row
-from projections.history.idle import is_idle, is_moved
+from projections.history.idle import is_idle, is_moved, workflows_of
 from projections.history.suspects import Suspect, stale
 from projections.reports.attention import Attention
 from projections.reports.budgets import BudgetState, BudgetStatus, configured_budgets, near_or_over
@@ -174,7 +174,7 @@ def _as_json(picture: _Picture, session: CommandSession) -> dict[str, Any]:
         },
         "by_model": {model: _windows_json(figures) for model, figures in made.by_model.items()},
         "in_all": {
-            "workflows": len(picture.rows),
+            "workflows": workflows_of(picture.rows),
             "cost_usd": money.to_wire(made.ever.nanousd),
             "at_least": made.ever.at_least,
             "unpriced": unpriced_document(unpriced_of(picture.rows)),
@@ -220,7 +220,7 @@ def _print(picture: _Picture, session: CommandSession) -> None:
     has_reading = any(found.cost_basis is not None for found in picture.rows)
     ever = in_words(made.ever.nanousd, unpriced=bool(unpriced), at_least=made.ever.at_least, known=has_reading)
     today_usd = in_words(spent.total.amounts[0], unpriced=bool(spent.unpriced), at_least=spent.total.at_least)
-    workflows = counted(len(picture.rows), "workflow")
+    workflows = counted(workflows_of(picture.rows), "workflow")
     out.print(f"{picture.day:%A, %d %B %Y}: spent {today_usd}; in all {ever} in {workflows}")
     print_unpriced(out, 0, unpriced)
     incomplete = any(found.cost_basis == "partial" for found in picture.rows)

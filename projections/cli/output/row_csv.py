@@ -11,6 +11,7 @@ from ledger.events import money
 from projections.cli.output.text import csv_cell
 from projections.folding.cost_words import NO_FIGURES, row_cost
 from projections.folding.row import COLUMNS, Row
+from projections.history.idle import shown_status
 from projections.reports.budgets import Budgets, budget_status
 
 __all__ = ["print_csv"]
@@ -35,7 +36,8 @@ def print_csv(rows: Iterable[tuple[Row, bool]], budgets: Budgets) -> None:
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow([*_NAMES, *_MADE])
     for row, idle in rows:
-        out.writerow([*(csv_cell(getattr(row, name)) for name in _NAMES), *_made(row, idle, budgets)])
+        cells = {name: getattr(row, name) for name in _NAMES} | {"status": shown_status(row)}
+        out.writerow([*map(csv_cell, cells.values()), *_made(row, idle, budgets)])
 
 
 def _made(row: Row, idle: bool, budgets: Budgets) -> list[Any]:

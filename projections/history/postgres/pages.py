@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from projections.history.postgres.connection import Cursor
 from projections.history.query import SORTS, SUMS, TEXT_COLUMNS, Query, QueryTotals
-from projections.history.spend_sql import is_one_of
+from projections.history.spend_sql import STATUS, has_status, is_one_of
 
 __all__ = ["change_numbers_of_swap", "changes_after", "conditions", "number_changes", "order", "totals"]
 
@@ -38,7 +38,6 @@ def conditions(query: Query) -> tuple[str, list[Any]]:
     terms: list[str] = []
     values: list[Any] = []
     given = {
-        "status = ANY(%s)": list(query.statuses) or None,
         "issue_number = %s": query.issue_number,
         "workflow_template = %s": query.workflow_template,
         "coalesce(cost_basis, 'none') = %s": query.basis,
@@ -51,8 +50,9 @@ def conditions(query: Query) -> tuple[str, list[Any]]:
         if value is not None:
             terms.append(term)
             values.append(value)
-    for column, asked in query.where:
-        term, some = is_one_of(column, asked, "%s")
+    where = (*query.where, *([("status", query.statuses)] if query.statuses else []))
+    for column, asked in where:
+        term, some = has_status(asked, "%s") if column == "status" else is_one_of(column, asked, "%s")
         terms.append(term)
         values += some
     if query.text is not None:
@@ -72,7 +72,7 @@ def totals(cursor: Cursor, query: Query) -> QueryTotals:
     where, values = conditions(query)
     sums = ", ".join(_SUMMED[name] for name in SUMS)
     found = QueryTotals()
-    for status, *figures in cursor.execute(f"SELECT status, {sums} FROM workflow_history{where} GROUP BY 1", values):
+    for status, *figures in cursor.execute(f"SELECT {STATUS}, {sums} FROM workflow_history{where} GROUP BY 1", values):
         found = found.plus(QueryTotals.of(status, figures))
     return found
 

@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from projections.folding.row import COLUMNS, Row
+from projections.history.idle import MOVED
 from projections.history.query import SORTS, SUMS, TEXT_COLUMNS, Page, Query, QueryTotals
-from projections.history.spend_sql import is_one_of
+from projections.history.spend_sql import STATUS, has_status, is_one_of
 from projections.history.store import number_before_first
 from projections.history.suspects import SUSPECT_INDEX
 
@@ -170,6 +171,10 @@ def changes_after(db: sqlite3.Connection, number: int, limit: int) -> list[tuple
     return list(db.execute(text, (number, limit)))
 
 
+_MOVED_STORED: Final = "(day = '' AND cost_basis <> 'none')"
+"""Which stored sums are of rows that were moved, see `STATUS`."""
+
+
 def _of_whole_days(db: sqlite3.Connection, query: Query) -> QueryTotals:
     conditions, values = _grouped(query, stored=True)
     for bound, comparison in ((query.since, ">"), (query.until, "<")):
@@ -178,13 +183,14 @@ def _of_whole_days(db: sqlite3.Connection, query: Query) -> QueryTotals:
             values.append(bound[:10])
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     sums = ", ".join([*(f"sum({name})" for name in _HALVES), "sum(count * (cost_basis = 'none'))"])
-    return _summed(db, f"SELECT status, {sums} FROM costledger_total{where} GROUP BY status", values)
+    status = f"CASE WHEN {_MOVED_STORED} THEN '{MOVED}' ELSE status END"
+    return _summed(db, f"SELECT {status}, {sums} FROM costledger_total{where} GROUP BY 1", values)
 
 
 def _from_rows(conditions: str) -> str:
     of_rows = [*_HALVES.values(), "({0}.cost_basis IS NULL)"]
     sums = ", ".join(f"sum({of_row.format('workflow_history')})" for of_row in of_rows)
-    return f"SELECT status, {sums} FROM workflow_history{conditions} GROUP BY status"
+    return f"SELECT {STATUS}, {sums} FROM workflow_history{conditions} GROUP BY 1"
 
 
 def _summed(db: sqlite3.Connection, text: str, values: list[Any]) -> QueryTotals:
@@ -202,8 +208,9 @@ def _grouped(query: Query, *, stored: bool = False, unindexed: str = "") -> tupl
     conditions: list[str] = []
     values: list[Any] = []
     if query.statuses:
-        conditions.append(f"{unindexed}status IN ({', '.join('?' * len(query.statuses))})")
-        values += query.statuses
+        moved = {"moved": _MOVED_STORED} if stored else {}
+        term, values = has_status(query.statuses, "?", f"{unindexed}status", **moved)
+        conditions.append(term)
     if query.workflow_template is not None:
         conditions.append(f"{unindexed}workflow_template = ?")
         values.append(query.workflow_template)
@@ -231,7 +238,8 @@ def _conditions(query: Query, unindexed: str) -> tuple[str, list[Any]]:
         conditions.append("instr(', ' || tool || ', ', ', ' || ? || ', ') > 0")
         values.append(query.tool)
     for column, asked in query.where:
-        term, some = is_one_of(f"{unindexed}{column}", asked, "?")
+        name = f"{unindexed}{column}"
+        term, some = has_status(asked, "?", name) if column == "status" else is_one_of(name, asked, "?")
         conditions.append(term)
         values += some
     for bound, comparison in ((query.since, ">="), (query.until, "<")):

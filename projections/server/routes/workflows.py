@@ -51,7 +51,7 @@ _Read = Depends(needs("read"))
 _APPLICATION: Final = "the application's table"
 _LOOKED_AT_MAX: Final = 10 * pages.LIMIT_MAX
 """Rows that one answer looks at; most of them have nothing that needs attention."""
-_Status = Literal["running", "completed", "failed", "cancelled"]
+_Status = Literal["running", "completed", "failed", "cancelled", "moved"]
 _Project = Annotated[
     str | None,
     Query(description="this one, by its path or the last parts of that", examples=["shop"], max_length=500),

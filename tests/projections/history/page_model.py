@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from projections.folding.row import Row
 from projections.folding.tools import split_tools
+from projections.history.idle import shown_status
 from projections.history.query import SORTS, TEXT_COLUMNS, Page, Query, totals_of
 
 __all__ = ["page_of"]
@@ -25,7 +26,7 @@ def page_of(rows: Iterable[Row], query: Query) -> Page:
 def _matches(row: Row, query: Query) -> bool:
     text = (query.text or "").lower()
     return (
-        (not query.statuses or row.status in query.statuses)
+        (not query.statuses or shown_status(row) in query.statuses)
         and query.issue_number in (None, row.issue_number)
         and query.workflow_template in (None, row.workflow_template)
         and (query.project is None or f"/{row.project or ''}".endswith(f"/{query.project}"))
@@ -33,6 +34,6 @@ def _matches(row: Row, query: Query) -> bool:
         and query.basis in (None, row.cost_basis or "none")
         and (query.since is None or (row.last_activity or "") >= query.since)
         and (query.until is None or (row.last_activity or query.until) < query.until)
-        and all(getattr(row, name) in asked for name, asked in query.where)
+        and all((shown_status(row) if name == "status" else getattr(row, name)) in asked for name, asked in query.where)
         and any(text in (getattr(row, name) or "").lower() for name in TEXT_COLUMNS)
     )

@@ -15,8 +15,9 @@ from ledger.events.annotations import workflow_moved, workflow_tagged
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.storage.memory_store import MemoryStore
 from projections.folding.row import Row
+from projections.history.idle import shown_status
 from projections.history.memory import MemoryHistory
-from projections.history.query import Query
+from projections.history.query import STATUSES, Query, totals_of
 from projections.history.store import HistoryStore
 from projections.replay.move import MoveRefused, move
 from projections.replay.rebuild import rebuild
@@ -148,6 +149,38 @@ def test_what_is_moved_follows_where_its_new_workflow_goes_and_a_circle_is_refus
     ledgers.append([workflow_moved("c", to="a")])  # as another host may, which did not know
     refresh(ledgers, history)
     assert costs(history) == {"a": 1, "b": 1, "c": 1}
+
+
+def test_a_moved_row_is_counted_as_moved_and_under_no_other_status(ledgers: MemoryStore, history: HistoryStore) -> None:
+    for name, end in (("a", "failed"), ("b", "completed"), ("c", "failed")):
+        ledgers.append([workflow_started(name, workflow_template="sdlc"), cost_observed(name, cost_usd="1.00")])
+        ledgers.append([workflow_ended(name, end)])
+    move(ledgers, "a", to="b")
+    refresh(ledgers, history)
+    counts = {"completed": 1, "failed": 1, "moved": 1}
+    for query in (Query(), Query(workflow_template="sdlc"), Query(where=(("workflow_template", ("sdlc",)),))):
+        page = history.page(query)
+        assert {status: sums.count for status, sums in page.totals.by_status.items()} == counts
+        assert page.totals == totals_of(page.rows)
+    for asked in (Query(statuses=("failed",)), Query(where=(("status", ("failed",)),))):
+        assert [found.adw_id for found in history.page(asked).rows] == ["c"]
+    assert [found.adw_id for found in history.page(Query(statuses=("failed", "moved"), sort="adw_id")).rows] == [
+        "c",
+        "a",
+    ]
+
+
+def test_a_session_that_is_left_behind_is_a_workflow_and_not_moved(ledgers: MemoryStore, history: HistoryStore) -> None:
+    for session_id, usd in (("s1", "1.00"), ("s2", "2.00")):
+        observe(ledgers, "a", usd, agent="plan", session_id=session_id)
+    assert move(ledgers, "a", to="b") is not None
+    assert move(ledgers, "a", to="a", session_id="s1") is not None
+    assert move(ledgers, "a", to="a", session_id="s1") is None
+    refresh(ledgers, history)
+    left = row(history, "a")
+    assert (left.actual_cost_total, shown_status(left)) == (1, "running")
+    assert left.last_activity is not None
+    assert costs(history) == {"a": 1, "b": 2}
 
 
 def test_a_moved_row_is_never_held(ledgers: MemoryStore) -> None:
@@ -291,6 +324,11 @@ def test_full_is_incremental_and_no_quarter_hour_changes(taken: list[tuple[Any, 
     for name in ledgers.workflow_ids():
         for one in project(ledgers, name).spend:
             each[one.quarter] += one.cost_nanousd
+    assert history.page(Query()).totals == totals_of(before)
+    for status in STATUSES:
+        found = history.page(Query(statuses=(status,)))
+        assert {row.adw_id for row in found.rows} == {row.adw_id for row in before if shown_status(row) == status}
+        assert found.totals == totals_of(found.rows)
     sums: Counter[int] = Counter({one.quarter: one.amounts[0] for one in history.spent()})
     assert +each == +sums
     for shown in history.rows():

@@ -7,12 +7,14 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.storage.memory_store import MemoryStore
 from projections.history.memory import MemoryHistory
+from projections.replay.move import move
 from projections.replay.refresh import refresh
 from projections.reports.periods import quarters
 from projections.reports.spend_report import SpendQuery, spend_report
@@ -37,6 +39,22 @@ def test_quantiles_of_few() -> None:
     assert quantile([], 50) == 0
     assert [quantile([7], percent) for percent in (0, 50, 95, 100)] == [7] * 4
     assert quantile([1, 2], 50) == 2  # half-even: 1.5 nanodollars
+
+
+@pytest.mark.parametrize(("moved", "to"), [("one", "two"), ("two", "one")])
+def test_a_merge_makes_no_run_a_repetition(moved: str, to: str) -> None:
+    store, history = MemoryStore(clock=SteppingClock()), MemoryHistory()
+    for name, figures in (("one", ("4",)), ("two", ("1", "2"))):
+        for figure in figures:
+            store.append([workflow_started(name), cost_observed(name, session_id=f"{name}{figure}", cost_usd=figure)])
+            store.append([workflow_ended(name, "completed")])
+    refresh(store, history)
+    before = stats(history, SpendQuery(()), UTC).total
+    move(store, moved, to=to)
+    refresh(store, history)
+    after = stats(history, SpendQuery(()), UTC).total
+    assert (after.cost, list(after.repeated), after.wasted) == (before.cost, list(before.repeated), before.wasted)
+    assert after.wasted == 10**9, "the first of two runs, and not the only one of the other workflow"
 
 
 @settings(max_examples=60)

@@ -137,7 +137,7 @@ export function duration(seconds) {
 }
 
 /** The workflows in which all that a row cost counts; none unless it was moved. */
-export const movedTo = (row) => (row.last_activity === null ? Object.keys(row.cost_breakdown.moved_to ?? {}) : []);
+export const movedTo = (row) => (row.status === "moved" ? Object.keys(row.cost_breakdown.moved_to ?? {}) : []);
 
 /** Whether a workflow is at work, and not only open. */
 export const isActive = (row) => row.status === "running" && !row.idle && !movedTo(row).length;

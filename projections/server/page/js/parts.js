@@ -4,7 +4,7 @@ import { button, cut, fill, flash, h } from "./dom.js";
 import { brief, count, duration, isActive, isHeld, local, many, movedTo, nanousd, noFigure, percent, rowCost, usd, wire } from "./format.js";
 import { workflowLink } from "./router.js";
 
-const SIGNS = { running: "●", idle: "○", completed: "✓", failed: "✕", cancelled: "–" };
+const SIGNS = { running: "●", idle: "○", completed: "✓", failed: "✕", cancelled: "–", moved: "→" };
 
 /** A status by sign, word and colour: never by colour alone. */
 export const status = (name) =>

@@ -10,7 +10,7 @@ const CONDITIONS = "As in costledger history --where: a name or a tag, =, and a 
 
 /** Rows on a page. */
 export const PAGE = 50;
-const STATUSES = ["running", "completed", "failed", "cancelled"];
+const STATUSES = ["running", "completed", "failed", "cancelled", "moved"];
 
 const BASES = [
   ["", "any"],
