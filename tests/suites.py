@@ -33,6 +33,7 @@ SUITES: Final[Mapping[str, str]] = {
     "projections.folding.tree": "projections/folding/test_meters.py",
     "projections.folding.models_used": "projections/cli/commands/test_prices.py",
     "projections.cli.report_options": "projections/cli/commands/test_spend.py",
+    "projections.cli.output.groups": "projections/cli/commands/test_spend.py",
     "projections.cli.commands.help": "projections/cli/test_command_line.py",
     "projections.cli.output.without_reader": "projections/cli/test_command_line.py",
     # One query of spend: its dimensions and tags in every split and filter of the same events.

@@ -14,13 +14,13 @@ from projections.cli.numbers import Whole
 from projections.cli.options import data_option, history_option, import_option, json_option, tag_rules
 from projections.cli.output.console import console
 from projections.cli.output.costs import line_cost, print_missing
+from projections.cli.output.groups import group_labels
 from projections.cli.output.tables import Table
 from projections.cli.output.text import plain, print_json
 from projections.cli.parsing import day_range
 from projections.cli.report_options import by_option, timezone_option, where_option
 from projections.cli.session import exit_code, opened
 from projections.documents.compare import compare_document
-from projections.folding.breakdown import UNATTRIBUTED
 from projections.reports.compare import Comparison, Contribution, Side, compare, compared_by, others, sides
 from projections.reports.dimensions import parsed_where, split_names
 from projections.reports.spend_report import total_tokens
@@ -104,8 +104,8 @@ def _print_contributions(out: Console, made: Comparison, limit: int, names: list
     columns = (*names, "difference")
     shown = Table("The difference by " + " and ".join(made.by), *made.by, *columns, right=columns)
     blank, before, after = [""] * (len(made.by) - 1), made.before.total, made.after.total
-    for part in made.contributions[:limit]:
-        labels = [UNATTRIBUTED if value is None else plain(str(value)) for value in part.group]
+    parts = made.contributions[:limit]
+    for part, labels in zip(parts, group_labels(made.by, (part.group for part in parts)), strict=True):
         shown.add_row(*labels, *_cells(part))
     if rest := made.contributions[limit:]:
         shown.add_row(counted(len(rest), "other"), *blank, *_cells(others(rest)), style="dim")

@@ -23,8 +23,9 @@ from projections.cli.output.agents import UNNAMED_SUBAGENTS, is_unnamed
 from projections.cli.output.console import console
 from projections.cli.output.costs import print_missing, print_unpriced, shown_cost
 from projections.cli.output.evidence import print_evidence
+from projections.cli.output.groups import group_labels
 from projections.cli.output.table_files import check_one_format, file_options, print_or_write
-from projections.cli.output.tables import Id, Table
+from projections.cli.output.tables import Table
 from projections.cli.output.text import csv_cell, plain, print_json
 from projections.cli.report_options import (
     asked_query,
@@ -36,7 +37,6 @@ from projections.cli.report_options import (
 )
 from projections.cli.session import CommandSession, exit_code, opened
 from projections.documents.spend import PERIODS, Period, spend_document, spend_figures
-from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.spend import AMOUNTS, Amounts
 from projections.reports.dimensions import Value, split_names
 from projections.reports.periods import day_of, minute_of
@@ -282,10 +282,10 @@ def _print_table(period: Period, made: Report, zone: tzinfo | None, *, breakdown
         whole=("last activity", *([] if breakdown else ["date"])),
         dropped=_DROPPED,
     )
-    for line in made.lines[:limit]:
-        values = _labels(period, line, minute_of(line.at, zone))
-        about = [_label(value, name) for name, value in zip(labels, values, strict=True)] or ["all"]
-        shown.add_row(*about, *_cells(columns, line.models, line.amounts))
+    lines = made.lines[:limit]
+    cells = group_labels(labels, (_labels(period, line, minute_of(line.at, zone)) for line in lines))
+    for line, about in zip(lines, cells, strict=True):
+        shown.add_row(*(about or ["all"]), *_cells(columns, line.models, line.amounts))
         if breakdown:
             for model, amounts in sorted(line.models.items(), key=lambda both: (-both[1][0], both[0])):
                 shown.add_row(f"  {plain(model)}", *blank, *_cells(columns, {}, amounts), style="dim")
@@ -298,14 +298,6 @@ def _print_table(period: Period, made: Report, zone: tzinfo | None, *, breakdown
     shown.print(out)
     print_unpriced(out, cost, made.unpriced)
     print_missing(out, cost, unknown=made.total.unknown, incomplete=made.total.is_partial)
-
-
-def _label(value: Value, name: str) -> str:
-    if value is None:
-        return UNATTRIBUTED
-    if name in ("session_id", "adw_id", "session", "workflow"):
-        return Id(plain(str(value)))
-    return f"#{value}" if name == "issue" else plain(str(value))
 
 
 def _cells(

@@ -12,8 +12,9 @@ from projections.cli.numbers import Whole
 from projections.cli.options import data_option, history_option, import_option, json_option, tag_rules
 from projections.cli.output.console import console
 from projections.cli.output.costs import line_cost, print_missing
+from projections.cli.output.groups import group_labels
 from projections.cli.output.tables import Table
-from projections.cli.output.text import plain, print_json
+from projections.cli.output.text import print_json
 from projections.cli.report_options import (
     asked_query,
     by_option,
@@ -24,7 +25,6 @@ from projections.cli.report_options import (
 )
 from projections.cli.session import exit_code, opened
 from projections.documents.stats import stats_document
-from projections.folding.breakdown import UNATTRIBUTED
 from projections.reports.dimensions import split_names
 from projections.reports.stats import Stats, StatsReport, stats
 from projections.reports.timezones import zone_named
@@ -33,7 +33,16 @@ __all__ = ["stats_command"]
 
 _COUNTS: Final = ("workflows", "runs")
 _COSTS: Final = ("cost (USD)", "mean", "median", "p90", "p95", "max", "per run", "failed", "repeated", "wasted")
-_DROPPED: Final = (("p90",), ("per run",), ("failed", "repeated"), ("runs",), ("p95",), ("max",), ("mean",))
+_DROPPED: Final = (
+    ("p90",),
+    ("per run",),
+    ("failed", "repeated"),
+    ("runs",),
+    ("p95",),
+    ("max",),
+    ("mean",),
+    ("workflows",),
+)
 
 
 @click.command("stats")
@@ -78,8 +87,8 @@ def stats_command(
 def _print(out: Console, made: StatsReport, limit: int | None) -> None:
     by = made.query.by
     shown = Table(None, *by, *_COUNTS, *_COSTS, right=(*_COUNTS, *_COSTS), dropped=_DROPPED)
-    for one in made.lines[:limit]:
-        names = [UNATTRIBUTED if value is None else plain(str(value)) for value in one.group]
+    lines = made.lines[:limit]
+    for one, names in zip(lines, group_labels(by, (one.group for one in lines)), strict=True):
         shown.add_row(*names, *_cells(one))
     shown.add_total("total", *[""] * (len(by) - 1), *_cells(made.total))
     shown.print(out)

@@ -40,6 +40,12 @@ _AROUND: Final = 4
 """Blanks before the first column and after the last, together, as `SIMPLE_HEAD` draws them."""
 
 
+_PART: Final = re.compile(r"[^-/_. ]+[-/_. ]*|[-/_. ]+")
+"""A part of a name, after which a line may end."""
+
+_PART_COLUMNS: Final = 16
+"""Names are broken within a part only where that is longer."""
+
 _AMOUNT: Final = re.compile(r"(?:≥ )?[+-]?\$[0-9,]+\.([0-9]+)")
 
 
@@ -184,7 +190,10 @@ class Table:
     def _least(self, at: int, natural: int) -> int:
         if self._columns[at] in self._unbroken:
             return natural
-        return min(natural, _PROSE_COLUMNS_LEAST if self._columns[at] in self._prose else _NAME_COLUMNS_MIN)
+        if self._columns[at] in self._prose:
+            return min(natural, _PROSE_COLUMNS_LEAST)
+        longest = max((_width(part) for cells, _ in self._rows for part in _PART.findall(str(cells[at]))), default=0)
+        return min(natural, max(_NAME_COLUMNS_MIN, min(longest, _PART_COLUMNS)))
 
     def _widths(
         self,
@@ -235,7 +244,11 @@ class Table:
         """Return a figure with blanks before it; rich would strip those after it to align it."""
         from rich.text import Text
 
-        return Text(" " * (width - _width(cell))) + cell if self._columns[at] in self._right else cell
+        if self._columns[at] in self._right:
+            return Text(" " * (width - _width(cell))) + cell
+        if isinstance(cell, Text) or self._columns[at] in {*self._unbroken, *self._cut, *self._prose}:
+            return cell
+        return "\n".join(_broken(line, width) for line in cell.split("\n"))
 
     def _stacked(self, chosen: list[int], cells: list[list[str | Text]]) -> rich.table.Table:
         from rich.text import Text
@@ -257,6 +270,16 @@ class Table:
 
 def _folded(heading: str, width: int) -> str:
     return "\n".join(textwrap.wrap(heading, width)) if len(heading) > width else heading
+
+
+def _broken(name: str, width: int) -> str:
+    """Return a name in lines that end between its parts; a part that is longer than a line is broken when drawn."""
+    lines = [""]
+    for part in _PART.findall(name):
+        if lines[-1] and _width(lines[-1] + part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _decimals(cell: str | Text) -> int:

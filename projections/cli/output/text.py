@@ -57,12 +57,12 @@ def from_home(path: Path) -> str:
 
 
 def project_names(projects: Iterable[str | None]) -> dict[str | None, str]:
-    """Return a short name of each project: the last part of its path, and of two that share it one part more."""
+    """Return a short name of each project: the last part of its path, of two that share it one part more, or all."""
     named = {project: re.split(r"[/\\]", project.rstrip("/\\")) for project in projects if project}
     found: dict[str | None, str] = {None: ""}
     for project, parts in named.items():
-        shared = [other for other in named.values() if other[-1:] == parts[-1:]]
-        found[project] = plain("/".join(parts[-1 if len(shared) == 1 else -2 :])) or project
+        alone = (size for size in (1, 2) if sum(other[-size:] == parts[-size:] for other in named.values()) == 1)
+        found[project] = plain("/".join(parts[-next(alone, len(parts)) :])) or project
     return found
 
 

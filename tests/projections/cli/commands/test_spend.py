@@ -297,3 +297,22 @@ def test_an_empty_name_is_refused_with_those_that_there_are(filled: Run, command
     assert (answer.code, answer.out) == (2, "")
     assert "by '': no dimension and no tag. There are agent, model, " in answer.err
     assert answer.err.endswith("and the tags team\n")
+
+
+@pytest.mark.parametrize("command", ["spend --per month", "monthly", "stats", "compare 2026-11-22 2026-11-23"])
+@pytest.mark.parametrize("columns", [80, 200])
+def test_names_of_a_wide_split_end_their_lines_between_parts(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str, columns: int
+) -> None:
+    for number, model in enumerate(("claude-sonnet-4-5-20250929", "claude-opus-4-5-20251101")):
+        about = ("--agent", "sdlc_implementor", "--model", model, "--cost-usd", "1234.5", "--observed-at", BUILD)
+        run("start", f"w{number}", "--project", f"/home/sam/work/{number}/shop")
+        run("charge", f"w{number}", *about)
+    run("charge", "v", "--agent", "sdlc_reviewer", "--cost-usd", "1", "--observed-at", BUILD)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = run(*command.split(), "--by", "project,agent,model").out
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= columns
+    words = set(re.findall(r"\w+|\(unattributed\)", shown))
+    assert {"sonnet", "20250929", "20251101", "(unattributed)", "shop"} <= words
+    assert {"sdlc_implementor"} <= words or {"sdlc_", "implementor"} <= words
