@@ -17,7 +17,7 @@ class AuditEntryDocument(TypedDict):
 
     id: int
     adw_id: AdwIdText
-    old_cost: Annotated[Usd | None, About("null when there was no cost")]
+    old_cost: Annotated[Usd | None, About("null when no cost was known")]
     new_cost: Usd
     reason: Annotated[str, About(examples=["resync --force"])]
     timestamp: Moment

@@ -29,7 +29,7 @@ class ChangeDocument(TypedDict):
     """A row's cost before and after."""
 
     adw_id: AdwIdText
-    old_cost: Annotated[Usd | None, About("null when there was no cost")]
+    old_cost: Annotated[Usd | None, About("null when no cost was known")]
     new_cost: Usd
     status: str
     reason: Annotated[

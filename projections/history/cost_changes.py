@@ -31,7 +31,7 @@ def decide(
     if stored is not None and not pure and replayed.status == "running":
         foreign = stored.edited or stored.exact_nanousd > spent_nanousd
         row = held(replayed, stored.cost_nanousd) if foreign else replayed
-    old = None if stored is None else stored.cost_nanousd
+    old = None if stored is None else stored.known_nanousd
     raised = row.actual_cost_nanousd > replayed.actual_cost_nanousd
     if stored is not None and raised and stored.edited:
         old, reason = stored.exact_nanousd, HELD_REASON  # once: from then on both columns agree

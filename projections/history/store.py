@@ -21,6 +21,7 @@ from projections.history.spend_groups import OWN, Group, Most, MostSpent, SpendS
 __all__ = [
     "FOLD_VERSION",
     "HELD_REASON",
+    "KNOWN",
     "NO_LEDGER",
     "OWN",
     "UPGRADE",
@@ -60,11 +61,18 @@ class Stored:
     Attributes:
         cost_nanousd: of `actual_cost_total`, the column that people read and edit.
         exact_nanousd: of `actual_cost_nanousd`; another figure means that the first was edited.
+        known: the cost is a figure; $0 of a row without a reading or a price is none.
     """
 
     cost_nanousd: int
     exact_nanousd: int
     status: str
+    known: bool = True
+
+    @property
+    def known_nanousd(self) -> int | None:
+        """The cost that is shown; None where it is unknown or unpriced."""
+        return self.cost_nanousd if self.known else None
 
     @property
     def edited(self) -> bool:
@@ -366,10 +374,14 @@ def visible_cost(cost_total: float | None) -> int:
         return 0
 
 
-def stored_cost(cost_total: float | None, exact_nanousd: int | None, status: str) -> Stored:
+KNOWN: Final = "((actual_cost_total <> 0 OR cost_basis IN ('reported', 'priced')) IS TRUE)"
+"""Whether a row shows a figure, see `Stored.known`; in SQL of both databases."""
+
+
+def stored_cost(cost_total: float | None, exact_nanousd: int | None, status: str, *, known: bool = True) -> Stored:
     """Return what a row shows whose `actual_cost_total` is a float, of which large ones lack digits."""
     visible = visible_cost(cost_total)
     if exact_nanousd is None:
-        return Stored(visible, visible, status)
+        return Stored(visible, visible, status, known)
     unedited = visible != exact_nanousd and cost_total == float(money.to_wire(exact_nanousd))
-    return Stored(exact_nanousd if unedited else visible, exact_nanousd, status)
+    return Stored(exact_nanousd if unedited else visible, exact_nanousd, status, known)

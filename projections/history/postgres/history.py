@@ -33,6 +33,7 @@ from projections.history.postgres.values import HEAD_COLUMNS, JSON_COLUMNS, head
 from projections.history.query import Page, Query
 from projections.history.spend_sql import rows_asked, values_query
 from projections.history.store import (
+    KNOWN,
     NO_LEDGER,
     AuditEntry,
     Before,
@@ -89,7 +90,7 @@ class PostgresHistory(HistoryStore):
         self._spend = PostgresSpend(f"costledger_spend{self._hidden}")
         self._tables = Tables(connection.where)
         self._rows = f"SELECT {ROW} FROM {self._history}"
-        self._stored = f"SELECT adw_id, actual_cost_total, actual_cost_nanousd, status FROM {self._history}"
+        self._stored = f"SELECT adw_id, actual_cost_total, actual_cost_nanousd, status, {KNOWN} FROM {self._history}"
         self._upsert = _UPSERT.format(history=self._history)
         try:
             connection.run(self._tables.prepare)
@@ -377,19 +378,18 @@ class PostgresHistory(HistoryStore):
     def changes_of_swap(self, cursor: Cursor, version: int, reason: str) -> list[CostChange]:
         """Audit and return the changes of cost by showing a version instead of the one before it."""
         found = cursor.execute(
-            f"SELECT adw_id, fresh.actual_cost_nanousd, fresh.status, visible, exact, old.status "
+            f"SELECT adw_id, fresh.actual_cost_nanousd, fresh.status, visible, exact, old.status, known "
             f"FROM (SELECT adw_id, actual_cost_nanousd, status FROM workflow_history_{version}) fresh FULL JOIN "
-            "(SELECT adw_id, actual_cost_total AS visible, actual_cost_nanousd AS exact, status "
+            f"(SELECT adw_id, actual_cost_total AS visible, actual_cost_nanousd AS exact, status, {KNOWN} AS known "
             "FROM workflow_history) old USING (adw_id) "
             "WHERE visible * 1000000000 IS DISTINCT FROM fresh.actual_cost_nanousd ORDER BY adw_id"
         )
         changes: list[CostChange] = []
         for adw_id, cost, status, *before in found:
             old = None if before[2] is None else stored_of(*before)
-            if cost is None:
-                assert old is not None
+            if cost is None and old is not None:
                 changes.append(removed(adw_id, old, NO_LEDGER))
-            elif change := changed(adw_id, None if old is None else old.cost_nanousd, cost, status, reason):
+            elif change := changed(adw_id, None if old is None else old.known_nanousd, cost, status, reason):
                 changes.append(change)
         self._log(cursor, changes)
         pages.change_numbers_of_swap(cursor, version)

@@ -123,7 +123,7 @@ CREATE TABLE costledger_partition_N (
 CREATE TABLE IF NOT EXISTS cost_audit_log (
     id        bigint GENERATED ALWAYS AS IDENTITY,
     adw_id    text COLLATE "C" NOT NULL,
-    old_cost  numeric(28, 9),           -- USD; NULL when there was no row
+    old_cost  numeric(28, 9),           -- USD; NULL when no cost was known
     new_cost  numeric(28, 9) NOT NULL,  -- USD
     reason    text NOT NULL,
     timestamp timestamptz NOT NULL,     -- when the row was changed

@@ -26,10 +26,10 @@ _CELLS: Final = attrgetter(*COLUMNS)
 _JSON: Final = [COLUMNS.index(name) for name in JSON_COLUMNS]
 
 
-def stored_of(visible: Any, exact: int | None, status: str) -> Stored:
+def stored_of(visible: Any, exact: int | None, status: str, known: bool = True) -> Stored:
     """Return what a row shows, whose costs may be those of another application's columns."""
     cost = visible_cost(visible)
-    return Stored(cost, cost if exact is None else exact, status)
+    return Stored(cost, cost if exact is None else exact, status, known)
 
 
 def head_of(projected: Projected) -> tuple[str, int, int, str]:

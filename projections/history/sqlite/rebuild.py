@@ -13,7 +13,7 @@ from projections.history.cost_changes import changed
 from projections.history.sqlite.connection import SqliteConnection
 from projections.history.sqlite.spend import SqliteSpend
 from projections.history.sqlite.tables import UPSERT, stored_of, values_of
-from projections.history.store import NO_LEDGER, CostChange, Fresh
+from projections.history.store import KNOWN, NO_LEDGER, CostChange, Fresh
 
 __all__ = ["fresh_rows"]
 
@@ -22,8 +22,9 @@ _FRESH: Final = ", ".join((*COLUMNS, "head_seq", "head_size", "head_hash"))
 _MARKS: Final = ", ".join("?" * (len(COLUMNS) + 3))
 _CHANGED: Final = (
     "SELECT f.adw_id, f.actual_cost_nanousd, f.status, "
-    "h.adw_id, h.actual_cost_total, h.actual_cost_nanousd, h.status "
-    "FROM temp.fresh f LEFT JOIN workflow_history h USING (adw_id) WHERE h.actual_cost_nanousd IS NOT "
+    "h.adw_id, h.actual_cost_total, h.actual_cost_nanousd, h.status, h.known "
+    f"FROM temp.fresh f LEFT JOIN (SELECT *, {KNOWN} AS known FROM workflow_history) h USING (adw_id) "
+    "WHERE h.actual_cost_nanousd IS NOT "
     "f.actual_cost_nanousd OR h.actual_cost_total IS NOT f.actual_cost_total ORDER BY 1"
 )
 _APART: Final = (
@@ -129,7 +130,7 @@ class _FreshSqlite(Fresh):
         """Write all fresh rows, each as it was replayed, and audit the changes of cost."""
         changes: list[CostChange] = []
         for adw_id, new, status, *stored in self._db.execute(_CHANGED).fetchall():
-            old = None if stored[0] is None else stored_of(tuple(stored)).cost_nanousd
+            old = None if stored[0] is None else stored_of(tuple(stored)).known_nanousd
             if (change := changed(adw_id, old, new, status, reason)) is not None:
                 changes.append(change)
         spend = SqliteSpend(self._db)

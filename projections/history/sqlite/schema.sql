@@ -55,7 +55,7 @@ CREATE TABLE IF NOT EXISTS workflow_history (
 CREATE TABLE IF NOT EXISTS cost_audit_log (
     id        INTEGER PRIMARY KEY,
     adw_id    TEXT NOT NULL,
-    old_cost  REAL,           -- USD; NULL when there was no row
+    old_cost  REAL,           -- USD; NULL when no cost was known
     new_cost  REAL NOT NULL,  -- USD
     reason    TEXT NOT NULL,
     timestamp TEXT NOT NULL   -- when the row was changed, UTC

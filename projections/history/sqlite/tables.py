@@ -11,7 +11,7 @@ from projections.folding.row import COLUMNS
 from projections.history.sql_scripts import statements
 from projections.history.sqlite import chunks, pages
 from projections.history.sqlite.connection import SqliteConnection
-from projections.history.store import FOLD_VERSION, Stored, stored_cost
+from projections.history.store import FOLD_VERSION, KNOWN, Stored, stored_cost
 
 __all__ = ["BEFORE", "SCHEMA_VERSION", "STORED", "UPSERT", "make_tables", "stored_of", "values_of"]
 
@@ -26,7 +26,7 @@ _OLD_SUMS: Final = (
 """Tables of version 9."""
 VERSIONS: Final = {"schema_version": SCHEMA_VERSION, "fold_version": FOLD_VERSION}
 
-STORED: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status FROM workflow_history"
+STORED: Final = f"SELECT adw_id, actual_cost_total, actual_cost_nanousd, status, {KNOWN} FROM workflow_history"
 """The rows that `stored_of` reads."""
 
 MAYBE_EDITED: Final = (
@@ -34,7 +34,7 @@ MAYBE_EDITED: Final = (
 )
 """The rows of which `stored_of` may say that their cost was edited."""
 
-BEFORE: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status, seq FROM costledger_upgrade"
+BEFORE: Final = "SELECT adw_id, actual_cost_total, actual_cost_nanousd, status, TRUE, seq FROM costledger_upgrade"
 """The same as they were before an upgrade, and the seq of their checkpoint."""
 
 UPSERT: Final = (
@@ -48,8 +48,8 @@ values_of: Final = attrgetter(*COLUMNS)
 
 def stored_of(values: tuple[Any, ...]) -> Stored:
     """Return what a row of `STORED` shows."""
-    _, total, exact, status = values
-    return stored_cost(total, exact, status)
+    _, total, exact, status, known = values
+    return stored_cost(total, exact, status, known=bool(known))
 
 
 def make_tables(connection: SqliteConnection, clock: Clock) -> None:

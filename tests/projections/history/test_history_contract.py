@@ -97,6 +97,22 @@ def test_a_refresh_writes_row_checkpoint_and_audit_together(bench: Bench) -> Non
     assert [change.new_nanousd for change in report.changes] == [90_000_000]
 
 
+def test_a_cost_that_was_unknown_before_is_no_zero_in_the_audit(bench: Bench) -> None:
+    bench.ledgers.append([workflow_started("w")])
+    refresh(bench.ledgers, bench.history)
+    bench.observe(None, model="who-knows-1", usage={"output_tokens": 7})
+    refresh(bench.ledgers, bench.history)
+    assert bench.audit() == []
+    bench.observe("0.09", agent="plan")
+    refresh(bench.ledgers, bench.history)
+    assert bench.audit() == [(None, 0.09, "refresh")]
+    bench.observe("0.00", "v")
+    refresh(bench.ledgers, bench.history)
+    bench.observe("0.50", "v")
+    refresh(bench.ledgers, bench.history)
+    assert [(one.old_cost, one.new_cost) for one in bench.history.audit("v")] == [(0.0, 0.5)], "which was read"
+
+
 def test_a_refresh_without_news_folds_nothing(bench: Bench) -> None:
     bench.observe("0.09")
     refresh(bench.ledgers, bench.history)
