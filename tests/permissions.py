@@ -1,42 +1,58 @@
-"""Processes whom the mode of a file binds, also when root runs the tests."""
+"""A command whom the mode of a file binds, also when root runs the tests."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
-import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import pytest
+from tests.command import costledger
 
-from tests.conftest import PROJECT
+__all__ = ["bound_by_modes", "costledger_at"]
 
-__all__ = ["AS_OTHERS", "costledger_at", "needs_permissions"]
-
-AS_OTHERS: Final = (
-    ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all") if os.geteuid() == 0 else ()
-)
-"""Root as a user whom the mode of a file binds."""
-
-needs_permissions: Final = pytest.mark.skipif(
-    os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root reads everything"
-)
+_CAPABILITIES_V3: Final = 0x20080522
+_READS_AND_WRITES_ALL: Final = 0b110
+"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH, by which root passes over the modes of files (capabilities(7))."""
+_GET_SECURITY: Final = 27
+_SET_SECURITY: Final = 28
+_ACCESS_AS_EFFECTIVE: Final = 0b100
+"""SECBIT_NO_SETUID_FIXUP: access(2) does not give root its permitted capabilities back."""
+_header: Final = (ctypes.c_uint32 * 2)(_CAPABILITIES_V3, 0)
+_Capabilities = ctypes.c_uint32 * 6
+"""Effective, permitted and inheritable ones, twice 32 of them."""
 
 
 def costledger_at(home: Path, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
     """Run `costledger` at a home of its own, in the folder of that; return its exit code, output and errors."""
-    gone = ("COSTLEDGER_DATA", "COSTLEDGER_CONFIG", "XDG_DATA_HOME", "CLAUDE_CONFIG_DIR", "CODEX_HOME")
-    environment = {name: value for name, value in os.environ.items() if name not in gone}
-    done = subprocess.run(
-        [*AS_OTHERS, sys.executable, "-m", "projections", *arguments],
-        cwd=home,
-        env=environment | {"HOME": str(home), "PYTHONPATH": str(PROJECT), "COLUMNS": "200"},
-        input=stdin,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert "this should not happen" not in done.stderr
-    return done.returncode, done.stdout, done.stderr
+    names = ("COSTLEDGER_DATA", "COSTLEDGER_CONFIG", "XDG_DATA_HOME", "CLAUDE_CONFIG_DIR", "CODEX_HOME")
+    environment = dict.fromkeys(names) | {"HOME": str(home), "COLUMNS": "200"}
+    with bound_by_modes():
+        done = costledger(home, *arguments, stdin=stdin.encode(), environment=environment)
+    assert "this should not happen" not in done.err
+    return done.code, done.out, done.err
+
+
+@contextlib.contextmanager
+def bound_by_modes() -> Iterator[None]:
+    """Let the modes of files bind this thread, and the threads and processes that it starts, during the block."""
+    if os.geteuid():
+        yield
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    before, security = _Capabilities(), libc.prctl(_GET_SECURITY)
+    _succeeded(libc.capget(_header, before))
+    _succeeded(libc.prctl(_SET_SECURITY, security | _ACCESS_AS_EFFECTIVE, 0, 0, 0))
+    _succeeded(libc.capset(_header, _Capabilities(before[0] & ~_READS_AND_WRITES_ALL, *before[1:])))
+    try:
+        yield
+    finally:
+        _succeeded(libc.capset(_header, before))
+        _succeeded(libc.prctl(_SET_SECURITY, security, 0, 0, 0))
+
+
+def _succeeded(answer: int) -> None:
+    if answer:
+        raise OSError(ctypes.get_errno(), "the capabilities of this thread cannot be changed")

@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,24 +20,14 @@ from ledger.importing.message_index import INDEX_FILE
 from ledger.importing.source_registry import SourceRegister
 from ledger.storage.directory_store import DirectoryStore
 from tests.clients.verdict import BELOW, EXACT, EXACT_AT_LEAST, Truth, outcomes
+from tests.command import Done, costledger
 from tests.conftest import PROJECT
 from tests.ledger.transcript_lines import counted, meta, raw, said, turn
-from tests.permissions import costledger_at, needs_permissions
+from tests.permissions import costledger_at
 
 OURS = ("COSTLEDGER_", "XDG_DATA_HOME", "CLAUDE_CONFIG_DIR", "CODEX_HOME")
 OPUS_USD = 10 * 5e-6 + 200 * 6.25e-6 + 3000 * 0.5e-6
 """Of a response of `said`, but for its output, at 25 USD per million tokens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +38,11 @@ class Machine:
 
     def run(self, *arguments: str, folder: Path | None = None, **environment: str) -> Done:
         """Run `costledger` in the home, or in another folder."""
-        there = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        done = subprocess.run(
-            [sys.executable, "-m", "projections", *arguments],
-            cwd=folder or self.home,
-            env=there | {"HOME": str(self.home), "PYTHONPATH": str(PROJECT)} | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr
-        return Done(done.returncode, done.stdout, done.stderr)
+        elsewhere = dict.fromkeys(name for name in os.environ if name.startswith(OURS))
+        there = elsewhere | {"HOME": str(self.home)} | environment
+        done = costledger(folder or self.home, *arguments, environment=there)
+        assert "Traceback" not in done.err
+        return done
 
     @property
     def data(self) -> Path:
@@ -250,7 +232,6 @@ def test_nothing_is_written_into_another_users_directory(behind: Machine) -> Non
     os.chown(behind.data, 0, 0)
 
 
-@needs_permissions
 def test_a_directory_that_cannot_be_written_is_read(behind: Machine) -> None:
     behind.data.chmod(0o500)
     code, printed, errors = costledger_at(behind.home, "history", "--json")
@@ -340,7 +321,6 @@ def test_a_cut_transcript_is_being_written_for_an_hour_and_is_named_after_that(u
     assert "cut in the middle" not in used.run().err
 
 
-@needs_permissions
 def test_a_home_that_cannot_be_written_still_shows_the_figures(used: Machine) -> None:
     used.home.chmod(0o500)
     code, printed, errors = costledger_at(used.home, "--json")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 
 from ledger.errors import SourceUnreadable
 from projections.claude_code.settings import HOOKS, StatusLine, installed, parsed, spelled_like, uninstalled
+from tests.command import Done, costledger
 
 PATH = Path("/home/u/.claude/settings.json")
 COMMAND = "/v e/bin/costledger"
@@ -86,46 +86,39 @@ def test_what_cannot_be_preserved_is_not_changed(text: str, problem: str) -> Non
 
 
 class TestCommand:
-    def install(
-        self, home: Path, *arguments: str, given: str = "", where: str = ""
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "projections", "install", "claude-code", "--data", str(home / "data"), *arguments],
-            env={**os.environ, "CLAUDE_CONFIG_DIR": where or str(home / ".claude")},
-            input=given,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def install(self, home: Path, *arguments: str, given: str = "", where: str = "") -> Done:
+        command = ["install", "claude-code", "--data", str(home / "data"), *arguments]
+        environment = {"CLAUDE_CONFIG_DIR": where or str(home / ".claude")}
+        return costledger(home, *command, stdin=given.encode(), environment=environment)
 
     def test_without_a_file_one_is_made_and_taken_back(self, tmp_path: Path) -> None:
         path = tmp_path / ".claude" / "settings.json"
         done = self.install(tmp_path, given="y\n")
-        assert done.returncode == 0
-        assert "+++ " in done.stdout
+        assert done.code == 0
+        assert "+++ " in done.out
         written = json.loads(path.read_text())
         assert sorted(written["hooks"]) == sorted(HOOKS)
         words = written["statusLine"]["command"].split()
         assert Path(words[0]).is_file()
         assert words[1:] == ["statusline", "--data", str(tmp_path / "data")]
-        assert "nothing to change" in self.install(tmp_path).stdout
+        assert "nothing to change" in self.install(tmp_path).out
         gone = self.install(tmp_path, "--uninstall", "--yes")
-        assert (gone.returncode, "no longer report" in gone.stdout) == (0, True)
+        assert (gone.code, "no longer report" in gone.out) == (0, True)
         assert json.loads(path.read_text()) == {}
 
     def test_no_is_no(self, tmp_path: Path) -> None:
         done = self.install(tmp_path, given="n\n")
-        assert (done.returncode, "nothing was changed" in done.stdout) == (1, True)
+        assert (done.code, "nothing was changed" in done.out) == (1, True)
         assert not (tmp_path / ".claude").exists()
 
     def test_no_terminal_to_ask_means_no(self, tmp_path: Path) -> None:
         done = self.install(tmp_path)
-        assert (done.returncode, "--yes" in done.stderr, "interrupted" in done.stderr) == (1, True, False)
+        assert (done.code, "--yes" in done.err, "interrupted" in done.err) == (1, True, False)
         assert not (tmp_path / ".claude").exists()
 
     def test_several_folders_of_settings_are_refused(self, tmp_path: Path) -> None:
         done = self.install(tmp_path, "--yes", where=f"{tmp_path / 'a'}, {tmp_path / 'b'}")
-        assert (done.returncode, "names several folders" in done.stderr) == (2, True)
+        assert (done.code, "names several folders" in done.err) == (2, True)
         assert list(tmp_path.iterdir()) == []
 
     def test_settings_that_disable_all_hooks_are_reported_before_and_after(self, tmp_path: Path) -> None:
@@ -133,15 +126,15 @@ class TestCommand:
         path.parent.mkdir()
         path.write_text('{"disableAllHooks": true}\n')
         declined = self.install(tmp_path, given="n\n")
-        assert '"disableAllHooks": true is set there: until it is false, Claude Code runs no hooks' in declined.stderr
+        assert '"disableAllHooks": true is set there: until it is false, Claude Code runs no hooks' in declined.err
         done = self.install(tmp_path, "--yes")
-        assert (done.returncode, "use it" in done.stdout) == (0, False)
-        assert 'settings.json: written, but "disableAllHooks": true is set there' in done.stdout
-        assert "nothing to change, but" in self.install(tmp_path, "--yes").stdout
+        assert (done.code, "use it" in done.out) == (0, False)
+        assert 'settings.json: written, but "disableAllHooks": true is set there' in done.out
+        assert "nothing to change, but" in self.install(tmp_path, "--yes").out
         gone = self.install(tmp_path, "--uninstall", "--yes")
-        assert ("no longer report" in gone.stdout, "is set there" in gone.stdout + gone.stderr) == (True, False)
+        assert ("no longer report" in gone.out, "is set there" in gone.out + gone.err) == (True, False)
         path.write_text('{"disableAllHooks": false}\n')
-        assert "use it" in self.install(tmp_path, "--yes").stdout
+        assert "use it" in self.install(tmp_path, "--yes").out
 
     def test_a_linked_file_is_written_where_it_lies_with_its_mode(self, tmp_path: Path) -> None:
         dotfiles = tmp_path / "dotfiles"
@@ -151,7 +144,7 @@ class TestCommand:
         (tmp_path / ".claude").mkdir()
         link = tmp_path / ".claude" / "settings.json"
         link.symlink_to(dotfiles / "claude.json")
-        assert self.install(tmp_path, "--yes").returncode == 0
+        assert self.install(tmp_path, "--yes").code == 0
         assert link.is_symlink()
         assert (dotfiles / "claude.json").stat().st_mode & 0o777 == 0o600
         assert json.loads(link.read_text())["model"] == "opus"
@@ -162,8 +155,8 @@ class TestCommand:
         path = tmp_path / ".claude" / "settings.json"
         path.write_text("{ // mine\n}")
         done = self.install(tmp_path, "--yes")
-        assert (done.returncode, path.read_text()) == (1, "{ // mine\n}")
-        assert "line 1, column 3" in done.stderr
+        assert (done.code, path.read_text()) == (1, "{ // mine\n}")
+        assert "line 1, column 3" in done.err
 
     def test_what_is_installed_runs(self, tmp_path: Path) -> None:
         self.install(tmp_path, "--yes")

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +18,9 @@ import pytest
 
 from ledger import DirectoryStore, workflow
 from projections.cli.app import main
+from tests.command import Done, costledger
 from tests.conftest import PROJECT
 from tests.ledger.logs import init, message, result, write
-
-
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
 
 Run = Callable[..., Done]
 
@@ -57,11 +45,8 @@ def run(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.M
 
 
 def piped(folder: Path, *arguments: str, stdin: bytes = b"") -> Done:
-    """Run `costledger` as a process of its own on the data directory of a folder, with bytes on its stdin."""
-    environment = os.environ | {"PYTHONPATH": str(PROJECT), "COSTLEDGER_DATA": str(folder / "data")}
-    command = [sys.executable, "-m", "projections", *arguments]
-    done = subprocess.run(command, cwd=folder, input=stdin, capture_output=True, check=False, env=environment)
-    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+    """Run `costledger` on the data directory of a folder, with bytes on its stdin."""
+    return costledger(folder, *arguments, stdin=stdin, environment={"COSTLEDGER_DATA": str(folder / "data")})
 
 
 def events(*lines: dict[str, Any]) -> bytes:

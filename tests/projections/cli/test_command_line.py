@@ -17,13 +17,13 @@ import pytest
 from ledger import DirectoryStore
 from ledger.events.event import cost_observed, workflow_started
 from projections.cli.app import _COMMANDS, _GROUPS, cli
+from tests.command import costledger
 from tests.conftest import PROJECT
 from tests.ledger.transcript_lines import said, write
-from tests.projections.cli.test_app import Run, piped, run
+from tests.projections.cli.test_app import Run, run
 
 __all__ = ["run"]
 
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(PROJECT)}
 BY_NAME = {name: cli.get_command(click.Context(cli), name) for name in _COMMANDS}
 SUB_COMMANDS = [
     (f"{name} {sub}", command.commands[sub])
@@ -98,10 +98,9 @@ def test_completion_prints_the_script_of_a_shell(run: Run, shell: str) -> None:
 def completed(folder: Path, *words: str) -> list[str]:
     """What bash offers for the last word."""
     given = {"COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1), "_COSTLEDGER_COMPLETE": "bash_complete"}
-    command = [sys.executable, "-m", "projections"]
-    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT | given, capture_output=True, text=True, check=True)
-    assert done.stderr == ""
-    return [line.removeprefix("plain,") for line in done.stdout.split()]
+    done = costledger(folder, environment=given)
+    assert (done.code, done.err) == (0, "")
+    return [line.removeprefix("plain,") for line in done.out.split()]
 
 
 def test_commands_options_and_ids_are_completed(tmp_path: Path) -> None:
@@ -121,7 +120,7 @@ def test_projects_templates_and_tools_are_completed(tmp_path: Path) -> None:
     store.append([cost_observed("w2", cost_usd="1", source={"kind": "codex"})])
     assert completed(tmp_path, "costledger", "history", "--project", "") == [], "nothing is stored yet, or replayed now"
     assert not (tmp_path / "data/history.db").exists()
-    subprocess.run([sys.executable, "-m", "projections", "refresh"], cwd=tmp_path, check=True, env=ENVIRONMENT)
+    assert costledger(tmp_path, "refresh").code == 0
     assert completed(tmp_path, "costledger", "history", "--project", "WEB") == ["web-shop"], "no name that needs quotes"
     assert completed(tmp_path, "costledger", "history", "--template", "adw_") == ["adw_plan", "adw_sdlc"]
     assert completed(tmp_path, "costledger", "history", "--tool", "") == ["claude-code", "codex"]
@@ -200,11 +199,11 @@ LASTING = {"serve", "project", "restore", "hook", "statusline"}
 
 
 @pytest.mark.parametrize("name", sorted(set(cli.list_commands(click.Context(cli))) - LASTING))
-def test_a_pipe_without_a_reader_is_no_error_of_any_command(tmp_path: Path, name: str) -> None:
-    for folder in (whole := tmp_path / "read", cut := tmp_path / "cut"):
+def test_a_pipe_without_a_reader_is_no_error_of_any_command(run: Run, tmp_path: Path, name: str) -> None:
+    for folder in (tmp_path, cut := tmp_path / "cut"):
         DirectoryStore(folder / "data").append([cost_observed("w", cost_usd="1")])
         write(folder / "logs" / "s1.jsonl", said("m1", 5))
-    read = piped(whole, name, *WRITES.get(name, []))
+    read = run(name, *WRITES.get(name, []))
     code, answer = head(cut, name, *WRITES.get(name, []))
     assert code == read.code
     assert "closed" not in answer
@@ -239,7 +238,7 @@ def test_models_in_use_are_completed(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "data")
     store.append([cost_observed("w1", cost_usd="1", model="claude-opus-4-5")])
     store.append([cost_observed("w2", usage={"output_tokens": 5}, model="who-knows-1")])
-    subprocess.run([sys.executable, "-m", "projections", "refresh"], cwd=tmp_path, check=True, env=ENVIRONMENT)
+    assert costledger(tmp_path, "refresh").code == 0
     assert completed(tmp_path, "costledger", "prices", "") == ["claude-opus-4-5", "who-knows-1"]
     assert completed(tmp_path, "costledger", "prices", "cl") == ["claude-opus-4-5"]
 

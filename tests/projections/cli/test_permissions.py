@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.ledger.transcript_lines import asked, counted, meta, said, turn, write
-from tests.permissions import costledger_at, needs_permissions
-
-pytestmark = needs_permissions
+from tests.permissions import costledger_at
 
 
 @pytest.fixture

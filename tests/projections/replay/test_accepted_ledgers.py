@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from projections.history.store import HistoryStore
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import RefreshReport, refresh, resync
 from projections.replay.verify import Proof, verify
+from tests.command import Done, costledger
 
 STEP = "restore it, or accept it as it is: costledger resync --force -- w"
 
@@ -115,21 +114,20 @@ def test_an_ended_workflow_and_an_anchor_still_show_the_loss(tmp_path: Path) -> 
 
 
 def test_the_commands_name_each_such_workflow_with_both_costs(tmp_path: Path) -> None:
-    def costledger(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "projections", "--data", str(store.path), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+    def run(*arguments: str) -> Done:
+        return costledger(tmp_path, "--data", str(store.path), *arguments)
 
     store = filled(tmp_path)
     for arguments in (["rebuild"], ["resync", "--force", "w"]):
-        assert costledger("refresh").returncode == 0
+        assert run("refresh").code == 0
         restored(store)
-        refused = costledger("refresh")
-        assert refused.returncode == 3
-        assert STEP in refused.stderr
-        done = costledger(*arguments)
-        assert done.returncode == 0, done.stderr
-        (line,) = [line for line in done.stdout.splitlines() if "accepted as it is" in line]
+        refused = run("refresh")
+        assert refused.code == 3
+        assert STEP in refused.err
+        done = run(*arguments)
+        assert done.code == 0, done.err
+        (line,) = [line for line in done.out.splitlines() if "accepted as it is" in line]
         assert line.startswith("w: its ledger no longer holds what its row was folded from (was cut: ")
         assert "before" in line
-        assert costledger("verify").returncode == 0
+        assert run("verify").code == 0
         DirectoryStore(store.path).append([cost_observed("w", cost_usd=2, agent="a9"), cost_observed("w", cost_usd=3)])

@@ -12,13 +12,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.projections.cli.test_app import Run, piped, run
+from tests.command import costledger
+from tests.projections.cli.test_app import Run, run
 
 __all__ = ["run"]
 
 
 def test_the_demo_tells_the_story_from_any_directory(tmp_path: Path) -> None:
-    done = piped(tmp_path, "demo")
+    done = costledger(tmp_path, "demo")
     assert (done.code, done.err) == (0, "")
     figures = re.findall(r"a5b80595\s+(running|completed)\s+(nothing|\$[\d.]+)\s+\$([\d.]+)", done.out)
     assert [(status, cost) for status, _, cost in figures] == [
