@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,10 @@ settings.register_profile("costledger", deadline=None, suppress_health_check=[He
 settings.load_profile("costledger")
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+# Where no bytecode is written, each of the hundreds of processes of these tests compiles all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
