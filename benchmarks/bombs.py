@@ -23,7 +23,7 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.projections.server.bombs import BOMBS, peak_megabytes
+from tests.projections.server.bombs import bombs, peak_megabytes
 
 _PIECES = 20
 """In which a slow client sends a body."""
@@ -52,7 +52,7 @@ def sent(url: str, name: str, seconds: float = 0) -> tuple[int, float]:
     Args:
         seconds: how long the body takes to be sent.
     """
-    path, body, headers = BOMBS[name]
+    path, body, headers = bombs()[name]
     began = time.perf_counter()
     content = _slowly(body, seconds) if seconds else body
     answer = httpx.post(url + path, content=content, headers=headers, timeout=300)
@@ -80,9 +80,9 @@ def main() -> None:
     """Send them, and print a table."""
     with server() as (_, pid):
         print(f"{'(a server at rest)':<48} {'':>10} {'':>6} {peak_megabytes(pid):>6.0f} MB")
-    names = [name for name in BOMBS if not sys.argv[1:] or sys.argv[1] in name]
+    names = [name for name in bombs() if not sys.argv[1:] or sys.argv[1] in name]
     for name in names:
-        body = BOMBS[name][1]
+        body = bombs()[name][1]
         with server() as (url, pid):
             status, seconds = sent(url, name)
             print(

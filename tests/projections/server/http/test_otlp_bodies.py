@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from projections.server.http.otlp_bodies import check_values, count_elements, decoded, inflated
 from projections.server.http.problems import Refusal
-from tests.projections.server.bombs import BOMBS, peak_megabytes
+from tests.projections.server.bombs import bombs, peak_megabytes
 from tests.projections.server.conftest import Here, Serve, Server
 
 JSON = {"content-type": "application/json"}
@@ -164,10 +164,10 @@ def test_no_bomb_takes_300_mb_and_the_server_goes_on(serve: Serve) -> None:
     server = serve()
 
     def sent(name: str) -> int:
-        path, body, headers = BOMBS[name]
+        path, body, headers = bombs()[name]
         return httpx.post(server.url + path, content=body, headers=headers, timeout=120).status_code
 
-    names = [name for name in BOMBS if ("gzip" in name and "below" not in name) or name == "events of decimals"]
+    names = [name for name in bombs() if ("gzip" in name and "below" not in name) or name == "events of decimals"]
     assert len(names) > 10
     assert {sent(name) for name in names} <= {400, 413}
     with ThreadPoolExecutor(8) as pool:
@@ -180,7 +180,7 @@ def test_eight_bodies_below_the_limits_at_once_stay_below_300_mb(serve: Serve) -
     server = serve()
 
     def sent(name: str) -> int:
-        path, body, headers = BOMBS[f"below the limit: {name}"]
+        path, body, headers = bombs()[f"below the limit: {name}"]
         return httpx.post(server.url + path, content=body, headers=headers, timeout=120).status_code
 
     with ThreadPoolExecutor(8) as pool:
@@ -192,7 +192,7 @@ def test_eight_bodies_below_the_limits_at_once_stay_below_300_mb(serve: Serve) -
 
 def test_a_small_request_does_not_wait_behind_large_ones(serve: Serve) -> None:
     server = serve()
-    path, body, headers = BOMBS["below the limit: calls that are refused, as gzip"]
+    path, body, headers = bombs()["below the limit: calls that are refused, as gzip"]
     with ThreadPoolExecutor(4) as pool:
         large = [
             pool.submit(httpx.post, server.url + path, content=body, headers=headers, timeout=120) for _ in range(4)
