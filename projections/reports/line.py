@@ -72,12 +72,17 @@ class Line:
         for model, packed in other.packed.items():
             self.take(model, packed)
 
+    def leave_out_cancelled(self) -> None:
+        """Leave out each model whose figures cancel out; a store may or may not have summed them already."""
+        self.packed = {model: packed for model, packed in self.packed.items() if packed}
+
 
 def merged(lines: Sequence[Line]) -> Line:
-    """Return the sum of lines, such as of those that are not shown."""
+    """Return the sum of lines, such as of those that are not shown; a model whose figures cancel out is not in it."""
     found = Line()
     for line in lines:
         found.take_line(line)
+    found.leave_out_cancelled()
     return found
 
 

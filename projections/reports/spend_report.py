@@ -143,7 +143,9 @@ def spend_report(
     for _, _, model, evidence, packed in _named(query, [] if made is None else made.others):
         others.take(model, packed)
         _take_total(total, dated, model, evidence, packed)
-    found = sorted((line for line in lines if any(line.packed.values())), key=_highest_first)
+    for line in (*lines, total):
+        line.leave_out_cancelled()
+    found = sorted((line for line in lines if line.packed), key=_highest_first)
     if query.per is not None:
         found.sort(key=lambda line: line.period or "", reverse=descending)
     return Report(query, found, total, dict(sorted(dated.items())), others, made.count if made else 0)
