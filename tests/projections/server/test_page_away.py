@@ -10,6 +10,7 @@ from ledger.events.event import cost_observed
 from projections.server.service.tokens import TokenRegister
 from tests.projections.server.browsing import Visit, expect, live, settled
 from tests.projections.server.conftest import Process
+from tests.waiting import until
 
 
 def test_a_token_lets_in_and_a_logout_lets_out(browser: Browser, tmp_path: Path) -> None:
@@ -95,6 +96,19 @@ def test_what_could_not_be_shown_is_once_the_server_is_back(browser: Browser, tm
         server.stop()
 
 
+SLOW = """() => {
+  const ask = window.fetch, waits_ms = [2000, 3500];
+  window.asked = window.answered = 0;
+  window.fetch = async (address, ...more) => {
+    if (address !== "api/access") return ask(address, ...more);
+    window.asked += 1;
+    await new Promise((done) => setTimeout(done, waits_ms.shift() ?? 0));
+    try { return await ask(address, ...more); } finally { window.answered += 1; }
+  };
+}"""
+"""The first two questions who is logged in are answered late, the second one after the third."""
+
+
 def test_an_open_page_whose_token_is_revoked_asks_for_another(browser: Browser, tmp_path: Path) -> None:
     tokens = TokenRegister(tmp_path)
     token = tokens.create("read")
@@ -107,14 +121,18 @@ def test_an_open_page_whose_token_is_revoked_asks_for_another(browser: Browser, 
         expect(page.locator("main")).not_to_contain_text("no longer valid")
         page.get_by_label("Token").fill(token)
         page.keyboard.press("Enter")
+        expect(page.locator("h1")).to_have_text("Workflows")
         live(page)
         settled(page)  # from here on only the stream asks
+        page.evaluate(SLOW)
         tokens.revoke(token.split("_")[1])
         expect(page.locator("h1")).to_have_text("Log in")
         expect(page.get_by_role("status")).to_contain_text(["The token is no longer valid here"])
         expect(page.get_by_label("Token")).to_be_focused()
         expect(page.locator("#live")).to_be_empty()
-        page.get_by_label("Token").fill(tokens.create("read"))
+        page.get_by_label("Token").fill(token := tokens.create("read"))
+        until(lambda: page.evaluate("[window.asked, window.answered]"), lambda both: both[0] == both[1])
+        expect(page.get_by_label("Token")).to_have_value(token)
         page.keyboard.press("Enter")
         expect(page.locator("h1")).to_have_text("Workflows")
         live(page)

@@ -130,8 +130,10 @@ logout.addEventListener("click", async () => {
 });
 // A browser does not report why a stream is refused.
 live.addEventListener("refused", async () => {
+  const before = access;
   const now = await api.access().catch(() => null);
-  if (access && now?.token_needed && now.scope === null) lapse();
+  // Not when the page has asked again meanwhile: a token may be being typed, or have let in.
+  if (before && before === access && now?.token_needed && now.scope === null) lapse();
 });
 live.addEventListener("state", ({ detail }) => {
   const sign = document.getElementById("live");
