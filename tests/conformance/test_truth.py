@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,11 @@ def truth_of(shared_data: Path, client: str) -> Truth:
     return Truth.read(shared_data / "clients" / client, ALIASES.get(client, {}))
 
 
+def seeds(count: int) -> list[Any]:
+    """Two orders in each run, the others in the campaign."""
+    return [pytest.param(seed, marks=[pytest.mark.campaign] if seed > 1 else []) for seed in range(count)]
+
+
 def wrong(found: list[Outcome]) -> list[Outcome]:
     return [one for one in found if one.kind == WRONG]
 
@@ -56,7 +62,7 @@ def test_each_way_in_is_exact_or_a_lower_bound(shared_data: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(6))
 def test_all_ways_together_are_exact_or_a_lower_bound_in_any_order(
     shared_data: Path, tmp_path: Path, client: str, seed: int
 ) -> None:
@@ -69,7 +75,7 @@ def test_all_ways_together_are_exact_or_a_lower_bound_in_any_order(
 
 
 @pytest.mark.parametrize("client", [client for client in CLIENTS if client.startswith("claude")])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 def test_a_session_that_several_agents_of_a_tree_resume_counts_once_with_its_other_accounts(
     shared_data: Path, tmp_path: Path, client: str, seed: int
 ) -> None:
@@ -120,7 +126,7 @@ def test_a_session_is_exact_where_the_client_wrote_its_total(shared_data: Path, 
 
 
 @pytest.mark.parametrize("client", [client for client in CLIENTS if client.startswith("claude")])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_transcripts_that_are_read_while_they_grow_are_exact_or_a_lower_bound(
     shared_data: Path, tmp_path: Path, client: str, seed: int
 ) -> None:

@@ -29,6 +29,7 @@ from ledger.sources.session_log import SessionLog
 from ledger.sources.transcript import BEGINNING
 from ledger.storage.directory_store import DirectoryStore
 from projections.replay.refresh import project
+from tests.examples import one_in
 from tests.ledger.importing.test_any_import import TIMES, FailingStore, Interrupted
 from tests.ledger.sources.agent_samples import BUCKETS, FAMILY, add, expected, readings, sample
 
@@ -135,7 +136,7 @@ def test_default_places_are_found_without_importing_a_reader(
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=one_in(5))
 def test_any_order_repetition_and_interruption_gives_the_same_rows(kind: str, data: st.DataObject) -> None:
     with fresh() as (folder, clean), fresh() as (_, store):
         logs = sample(kind, folder)
@@ -155,7 +156,7 @@ def test_any_order_repetition_and_interruption_gives_the_same_rows(kind: str, da
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=one_in(8))
 def test_logs_that_grow_line_by_line_give_the_same_rows(kind: str, data: st.DataObject) -> None:
     with fresh() as (folder, clean), fresh() as (_, store):
         logs = sample(kind, folder)
@@ -195,7 +196,7 @@ def _mutated(content: bytes, data: st.DataObject) -> bytes:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=one_in(4))
 def test_no_damage_to_a_log_ends_an_import(kind: str, data: st.DataObject) -> None:
     with fresh() as (folder, store):
         logs = sample(kind, folder)

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.importing.import_report import ImportReport
@@ -18,6 +18,7 @@ from ledger.importing.importer import import_source
 from ledger.importing.source_registry import SourceEntry, SourceRegister
 from ledger.sources.formats.jsonl import json_value, records_of_line
 from ledger.storage.directory_store import DirectoryStore
+from tests.examples import one_in
 from tests.ledger import logs, transcript_lines
 
 LONE = "cut \ud83d"
@@ -29,6 +30,7 @@ values = st.recursive(
 )
 
 
+@settings(max_examples=one_in(2))
 @given(st.dictionaries(texts, values, min_size=1), st.booleans())
 def test_whatever_a_line_holds_what_is_handed_out_can_be_written(record: dict[str, Any], twice: bool) -> None:
     line = (json.dumps(record) * (1 + twice)).encode() + b"\n"
