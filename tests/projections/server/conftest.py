@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 import pytest
@@ -45,13 +45,17 @@ class Server(Protocol):
 
 
 class Here:
-    """The whole server in a thread of this process."""
+    """The whole server in a thread of this process; `settings` are those of `Settings`."""
 
-    def __init__(self, data: Path, open_history: Callable[[Path], HistoryStore] = SqliteHistory) -> None:
+    def __init__(
+        self, data: Path, open_history: Callable[[Path], HistoryStore] = SqliteHistory, **settings: Any
+    ) -> None:
         self.data, self.ledgers = data, DirectoryStore(data)
         config = config_file(data)
         history = data / "history.db"
-        service = Service(Settings(data), lambda: open_history(history), config=load(config), prices=price_book(config))
+        service = Service(
+            Settings(data, **settings), lambda: open_history(history), config=load(config), prices=price_book(config)
+        )
         self._server = http_server(service)
         listening = socket.create_server(("127.0.0.1", 0))
         self.port = listening.getsockname()[1]
@@ -115,11 +119,11 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 @pytest.fixture
 def hosted() -> Iterator[Host]:
-    """Start a server in this process: `hosted(data)`, or `hosted(data, open_history)`."""
+    """Start a server in this process: `hosted(data)`, `hosted(data, open_history)`, `hosted(data, streams_max=9)`."""
     started: list[Here] = []
 
-    def start(data: Path, open_history: Callable[[Path], HistoryStore] = SqliteHistory) -> Here:
-        started.append(Here(data, open_history))
+    def start(data: Path, open_history: Callable[[Path], HistoryStore] = SqliteHistory, **settings: Any) -> Here:
+        started.append(Here(data, open_history, **settings))
         return started[-1]
 
     yield start

@@ -17,7 +17,7 @@ import pytest
 from projections.cli.commands.serve import listening_socket
 from projections.server.service.settings import Settings
 from projections.server.service.tokens import TokenRegister
-from tests.projections.server.conftest import Serve, Server
+from tests.projections.server.conftest import Host, Serve, Server
 from tests.waiting import until
 
 
@@ -44,10 +44,10 @@ def bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 
 
-def test_without_a_token_nothing_is_said_where_tokens_are_required(serve: Serve, tmp_path: Path) -> None:
+def test_without_a_token_nothing_is_said_where_tokens_are_required(hosted: Host, tmp_path: Path) -> None:
     tokens = TokenRegister(tmp_path / "data")
     read, append, admin = (tokens.create(scope) for scope in ("read", "append", "admin"))
-    server = serve(tmp_path / "data", "--require-tokens")
+    server = hosted(tmp_path / "data", tokens_required=True)
     event = {"type": "cost_observed", "workflow_id": "w", "cost_usd": "1"}
 
     def codes(token: str) -> list[int]:
@@ -182,8 +182,8 @@ def test_an_answer_carries_what_keeps_a_browser_from_being_used_against_its_user
         assert "server" not in headers
 
 
-def test_a_head_that_never_ends_is_answered_and_closed(serve: Serve) -> None:
-    server = serve(None, "--head-seconds-max", "0.5")
+def test_a_head_that_never_ends_is_answered_and_closed(hosted: Host, tmp_path: Path) -> None:
+    server = hosted(tmp_path, head_seconds_max=0.5)
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as slow:
         slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: loc")
         began = time.monotonic()
@@ -192,8 +192,8 @@ def test_a_head_that_never_ends_is_answered_and_closed(serve: Serve) -> None:
     assert server.client.get("/healthz").status_code == 200
 
 
-def test_a_body_that_dribbles_is_refused(serve: Serve) -> None:
-    server = serve(None, "--body-seconds-max", "0.5")
+def test_a_body_that_dribbles_is_refused(hosted: Host, tmp_path: Path) -> None:
+    server = hosted(tmp_path, body_seconds_max=0.5)
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as slow:
         slow.sendall(b"POST /api/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{")
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
@@ -260,8 +260,8 @@ def allowed(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.headers["allow"]
 
 
-def test_more_requests_than_the_rate_allows_are_told_when_to_come_back(serve: Serve) -> None:
-    server = serve(None, "--requests-per-second-max", "5")
+def test_more_requests_than_the_rate_allows_are_told_when_to_come_back(hosted: Host, tmp_path: Path) -> None:
+    server = hosted(tmp_path, requests_per_second_max=5)
     answers = [server.client.get("/healthz") for _ in range(30)]
     refused = [answer for answer in answers if answer.status_code == 429]
     assert refused
@@ -269,8 +269,8 @@ def test_more_requests_than_the_rate_allows_are_told_when_to_come_back(serve: Se
     assert answers[0].status_code == 200
 
 
-def test_behind_a_proxy_each_client_has_a_limit_of_its_own(serve: Serve) -> None:
-    server = serve(None, "--requests-per-second-max", "1")
+def test_behind_a_proxy_each_client_has_a_limit_of_its_own(hosted: Host, tmp_path: Path) -> None:
+    server = hosted(tmp_path, requests_per_second_max=1)
 
     def codes(address: str) -> list[int]:
         headers = {"x-forwarded-for": address}

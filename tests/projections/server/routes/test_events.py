@@ -133,9 +133,9 @@ def test_usage_sent_again_is_the_same_event_whatever_its_model_costs_by_then(
 STARTED = {"type": "workflow_started", "workflow_id": "w", "run": 1, "budget_usd": "5"}
 
 
-def after_a_loss(serve: Serve, data: Path, lost: str, *, restarted: bool) -> httpx.Response:
+def after_a_loss(hosted: Host, data: Path, lost: str, *, restarted: bool) -> httpx.Response:
     """The answer to an append after something was done to the ledger of a workflow that spent 4.90 of 5.00."""
-    server = serve(data)
+    server = hosted(data)
     spent = [{"type": "cost_observed", "workflow_id": "w", "agent": "a", "cost_usd": cost} for cost in ("4.5", "4.9")]
     appended = server.client.post("/api/events", json=[STARTED, *spent]).json()
     assert (appended["workflows"]["w"]["cost_usd"], appended["workflows"]["w"]["problem"]) == ("4.90", None)
@@ -148,7 +148,7 @@ def after_a_loss(serve: Serve, data: Path, lost: str, *, restarted: bool) -> htt
     path.write_bytes(b"".join({"emptied": [], "cut": lines[:-1], "damaged": damaged}.get(lost, lines)))
     if lost == "deleted":
         path.unlink()
-    server = serve(data) if restarted else server
+    server = hosted(data) if restarted else server
     return server.client.post("/api/events", json=spent[0] | {"agent": "b", "cost_usd": "0.5"})
 
 
@@ -157,9 +157,9 @@ def after_a_loss(serve: Serve, data: Path, lost: str, *, restarted: bool) -> htt
     [("deleted", False), ("deleted", True), ("emptied", True), ("cut", True), ("damaged", True)],
 )
 def test_after_a_loss_the_answer_says_at_least_what_the_row_knows(
-    serve: Serve, tmp_path: Path, lost: str, restarted: bool
+    hosted: Host, tmp_path: Path, lost: str, restarted: bool
 ) -> None:
-    answer = after_a_loss(serve, tmp_path / "data", lost, restarted=restarted)
+    answer = after_a_loss(hosted, tmp_path / "data", lost, restarted=restarted)
     assert answer.status_code == 201
     standing = answer.json()["workflows"]["w"]
     assert (standing["cost_usd"], standing["at_least"], standing["budget"]["left_usd"]) == ("4.90", True, "0.10")
@@ -168,13 +168,13 @@ def test_after_a_loss_the_answer_says_at_least_what_the_row_knows(
 
 
 @pytest.mark.parametrize("lost", ["emptied", "cut"])
-def test_a_server_does_not_append_to_what_it_sees_was_cut(serve: Serve, tmp_path: Path, lost: str) -> None:
-    answer = after_a_loss(serve, tmp_path / "data", lost, restarted=False)
+def test_a_server_does_not_append_to_what_it_sees_was_cut(hosted: Host, tmp_path: Path, lost: str) -> None:
+    answer = after_a_loss(hosted, tmp_path / "data", lost, restarted=False)
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:costledger:problem:damaged-ledger")
 
 
-def test_appends_go_on_below_what_was_put_back_once_that_is_accepted(serve: Serve, tmp_path: Path) -> None:
-    server, path = serve(), tmp_path / "data" / "ledgers" / "w.jsonl"
+def test_appends_go_on_below_what_was_put_back_once_that_is_accepted(hosted: Host, tmp_path: Path) -> None:
+    server, path = hosted(tmp_path / "data"), tmp_path / "data" / "ledgers" / "w.jsonl"
     server.client.post("/api/events", json=reading("3", "1"))
     backup = path.read_bytes()
     server.client.post("/api/events", json=reading("4", "2"))

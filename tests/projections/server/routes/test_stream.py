@@ -13,7 +13,7 @@ import httpx
 
 from ledger.events.event import cost_observed, workflow_ended
 from projections.server.service.tokens import TokenRegister
-from tests.projections.server.conftest import Serve, Server
+from tests.projections.server.conftest import Host, Serve, Server
 
 
 class Listener:
@@ -89,8 +89,8 @@ def test_a_stream_goes_on_after_the_last_event_that_was_seen(server: Server) -> 
     assert refused.status_code == 400
 
 
-def test_an_id_that_the_history_cannot_know_resets_the_stream_and_it_goes_on(serve: Serve, tmp_path: Path) -> None:
-    server = serve()
+def test_an_id_that_the_history_cannot_know_resets_the_stream_and_it_goes_on(hosted: Host, tmp_path: Path) -> None:
+    server = hosted(tmp_path / "data")
     server.ledgers.append([cost_observed("w", cost_usd="1")])
     with listening(server, "0") as heard:
         first = heard.wait_for(1)[0]
@@ -106,7 +106,7 @@ def test_an_id_that_the_history_cannot_know_resets_the_stream_and_it_goes_on(ser
     for path in (tmp_path / "data").glob("history.db*"):
         path.unlink()
     threading.Event().wait(1.0)  # another second, another era
-    server = serve()
+    server = hosted(tmp_path / "data")
     for number in range(5):
         server.ledgers.append([cost_observed(f"more-{number}", cost_usd="1")])
     with listening(server, first["id"]) as heard:
@@ -115,10 +115,10 @@ def test_an_id_that_the_history_cannot_know_resets_the_stream_and_it_goes_on(ser
         assert [one["data"]["adw_id"] for one in heard.wait_for(2) if one["event"] == "row"][-1] == "w"
 
 
-def test_a_stream_ends_when_its_token_is_revoked(serve: Serve, tmp_path: Path) -> None:
+def test_a_stream_ends_when_its_token_is_revoked(hosted: Host, tmp_path: Path) -> None:
     tokens = TokenRegister(tmp_path / "data")
     token, other = tokens.create("read"), tokens.create("read")
-    server = serve(None, "--require-tokens")
+    server = hosted(tmp_path / "data", tokens_required=True)
     with listening(server, token=token) as idle, listening(server, token=other) as busy:
         server.ledgers.append([cost_observed("w", cost_usd="1")])
         assert (len(idle.wait_for(1)), len(busy.wait_for(1))) == (1, 1)

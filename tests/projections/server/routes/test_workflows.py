@@ -20,7 +20,7 @@ from ledger.events.annotations import workflow_tagged
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
 from ledger.storage.directory_store import DirectoryStore
 from projections.cli.commands.demo import examples
-from tests.projections.server.conftest import Host, Serve, Server
+from tests.projections.server.conftest import Host, Server
 from tests.waiting import until
 
 STORY = ("1-planned", "2-killed", "3-retried", "4-tested", "5-reviewed")
@@ -32,7 +32,7 @@ def found(server: Server, path: str, **parameters: Any) -> Any:
     return answer.json()
 
 
-def test_the_story_row_at_nine_cents_is_put_right_by_the_endpoint(serve: Serve, tmp_path: Path) -> None:
+def test_the_story_row_at_nine_cents_is_put_right_by_the_endpoint(hosted: Host, tmp_path: Path) -> None:
     from ledger.importing.importer import import_source
     from ledger.importing.source_registry import SourceEntry, SourceRegister
 
@@ -43,7 +43,7 @@ def test_the_story_row_at_nine_cents_is_put_right_by_the_endpoint(serve: Serve, 
     ledgers.append([workflow_ended("a5b80595", "completed")])
     import_source(ledgers, "adw", examples() / STORY[-1])  # so that the server, which follows it, finds nothing new
     SourceRegister(data).add(SourceEntry("adw", str(examples() / STORY[-1])))
-    server = serve(data)
+    server = hosted(data)
     assert found(server, "/api/workflow-history/a5b80595")["actual_cost_total"] == "2.37"
     with closing(sqlite3.connect(data / "history.db")) as db, db:
         db.execute("UPDATE workflow_history SET actual_cost_total = 0.09, actual_cost_nanousd = 90000000")
@@ -82,7 +82,7 @@ def test_a_resync_of_everything_does_the_ended_ones_and_names_the_ones_that_fail
     assert str(server.data) not in str(body) + server.client.get("/api/health").text
 
 
-def test_the_list_takes_the_conditions_of_spend_that_are_of_workflows(serve: Serve, tmp_path: Path) -> None:
+def test_the_list_takes_the_conditions_of_spend_that_are_of_workflows(hosted: Host, tmp_path: Path) -> None:
     ledgers = DirectoryStore(tmp_path)
     for name, project, branch in (
         ("a", "/srv/shop", "main"),
@@ -93,7 +93,7 @@ def test_the_list_takes_the_conditions_of_spend_that_are_of_workflows(serve: Ser
         ledgers.append([started, cost_observed(name, cost_usd="1", model="opus")])
     ledgers.append([workflow_tagged("b", tags={"team": "search"})])
     (tmp_path / "costledger.toml").write_text('[[tags]]\nproject = "*/shop"\nset = { team = "payments" }\n')
-    server = serve(tmp_path)
+    server = hosted(tmp_path)
     for where, names in (
         (["project=shop"], ["a", "c"]),
         (["team=payments"], ["a", "c"]),
@@ -144,7 +144,7 @@ def test_resyncs_from_many_places_at_once_all_tell_the_truth(server: Server) -> 
     assert found(server, "/api/workflow-history/w")["actual_cost_total"] == "2.37"
 
 
-def test_rows_are_filtered_sorted_and_paged_with_totals_over_all_that_match(serve: Serve, tmp_path: Path) -> None:
+def test_rows_are_filtered_sorted_and_paged_with_totals_over_all_that_match(hosted: Host, tmp_path: Path) -> None:
 
     ledgers = DirectoryStore(tmp_path / "data")
     for number in range(1, 8):
@@ -154,7 +154,7 @@ def test_rows_are_filtered_sorted_and_paged_with_totals_over_all_that_match(serv
         ledgers.append([cost_observed(name, cost_usd=number, source=source)])
         if number % 3 == 0:
             ledgers.append([workflow_ended(name, "failed", error_message="Disk full")])
-    server = serve()
+    server = hosted(tmp_path / "data")
     first = found(server, "/api/workflow-history", sort="cost", order="desc", limit=2)
     assert [row["adw_id"] for row in first["workflows"]] == ["w7", "w6"]
     assert (first["total_count"], first["analytics"]["total_cost_usd"]) == (7, "28.00")
