@@ -23,6 +23,7 @@ from ledger.storage.origin import keep_origin, misplaced
 from projections.history.sqlite.history import SqliteHistory
 from projections.replay.rebuild import rebuild
 from projections.replay.verify import Proof, verify
+from tests.command import Done, costledger
 from tests.conftest import PROJECT
 
 
@@ -161,9 +162,8 @@ def rewritten(store: DirectoryStore, name: str, old: bytes, new: bytes) -> None:
     store.ledger_path(name).write_bytes(b"".join(made))
 
 
-def costledger(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "projections", "--data", str(data), *arguments]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+def run(data: Path, *arguments: str) -> Done:
+    return costledger(PROJECT, "--data", str(data), *arguments)
 
 
 @pytest.fixture
@@ -178,30 +178,30 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_only_an_anchor_elsewhere_shows_a_history_that_was_rewritten_whole(tmp_path: Path) -> None:
     data = tmp_path / "data"
     store = many(data)
-    assert costledger(data, "refresh").returncode == 0
-    honest = costledger(data, "verify")
-    assert honest.returncode == 0
-    assert "no anchor was given: a writer of these files could have changed an event" in honest.stdout
-    assert json.loads(costledger(data, "verify", "--json").stdout)["vouched_since"] is None
+    assert run(data, "refresh").code == 0
+    honest = run(data, "verify")
+    assert honest.code == 0
+    assert "no anchor was given: a writer of these files could have changed an event" in honest.out
+    assert json.loads(run(data, "verify", "--json").out)["vouched_since"] is None
 
-    kept = costledger(data, "anchor")
-    assert kept.returncode == 0, kept.stderr
-    (moment,) = re.findall(r"^costledger-anchor/1 \w+ (\S+) ledgers=2 events=8 sha256:\w+$", kept.stdout, re.MULTILINE)
-    (tmp_path / "costledger-anchors.txt").write_text(kept.stdout)
+    kept = run(data, "anchor")
+    assert kept.code == 0, kept.err
+    (moment,) = re.findall(r"^costledger-anchor/1 \w+ (\S+) ledgers=2 events=8 sha256:\w+$", kept.out, re.MULTILINE)
+    (tmp_path / "costledger-anchors.txt").write_text(kept.out)
     anchors = str(tmp_path / "costledger-anchors.txt")
     store.append([cost_observed("a", cost_usd=9)])
-    vouched = costledger(data, "verify", "--against", anchors)
-    assert (vouched.returncode, f"whatever was there at {moment} is unchanged" in vouched.stdout) == (0, True)
-    assert json.loads(costledger(data, "verify", "--against", anchors, "--json").stdout)["vouched_since"] == moment
+    vouched = run(data, "verify", "--against", anchors)
+    assert (vouched.code, f"whatever was there at {moment} is unchanged" in vouched.out) == (0, True)
+    assert json.loads(run(data, "verify", "--against", anchors, "--json").out)["vouched_since"] == moment
 
     rewritten(store, "a", b'"1.00"', b'"7.00"')
     for path in data.glob("history.db*"):
         path.unlink()
-    assert costledger(data, "refresh").returncode == 0
-    assert "0 findings" in costledger(data, "verify").stdout, "by themselves the files are content"
-    found = costledger(data, "verify", "--against", anchors)
-    assert (found.returncode, "was rewritten" in found.stdout) == (3, True)
-    assert "whatever was there" not in found.stdout
+    assert run(data, "refresh").code == 0
+    assert "0 findings" in run(data, "verify").out, "by themselves the files are content"
+    found = run(data, "verify", "--against", anchors)
+    assert (found.code, "was rewritten" in found.out) == (3, True)
+    assert "whatever was there" not in found.out
 
 
 def test_a_cron_line_of_the_manual_keeps_an_anchor_each_night(tmp_path: Path, repository: Path) -> None:

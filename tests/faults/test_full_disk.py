@@ -20,6 +20,7 @@ from projections.history.sqlite.history import SqliteHistory
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import refresh
 from projections.replay.verify import Proof, verify
+from tests.command import Done, costledger
 from tests.conftest import PROJECT
 from tests.ledger.logs import init, message, write
 from tests.projections.server.conftest import Process
@@ -150,10 +151,14 @@ READING: tuple[list[str], ...] = (
 PROVING = (["verify"], ["verify", "--against", "anchors.txt"], ["rebuild", "--check"])
 
 
-def costledger(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "projections", *arguments]
+def run(folder: Path, *arguments: str) -> Done:
+    return costledger(folder, *arguments, environment={"COSTLEDGER_DATA": "data"})
+
+
+def by_another_process(folder: Path, *arguments: str) -> None:
+    """So that no file is open here for writing, which would keep the disk from becoming read-only."""
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "COSTLEDGER_DATA": "data"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    subprocess.run([sys.executable, "-m", "projections", *arguments], cwd=folder, env=environment, check=True)
 
 
 def read_only(folder: Path) -> str:
@@ -167,15 +172,14 @@ def full(folder: Path) -> str:
 
 
 def appended(folder: Path, cost_usd: str) -> None:
-    """By another process, so that no file here is open and keeps the disk from becoming read-only."""
-    assert costledger(folder, "observe", "w", "--cost-usd", cost_usd).returncode == 0
+    by_another_process(folder, "observe", "w", "--cost-usd", cost_usd)
 
 
 def filled(folder: Path) -> None:
     """A ledger, its row and an anchor."""
     appended(folder, "1.25")
-    assert costledger(folder, "refresh").returncode == 0
-    (folder / "anchors.txt").write_text(costledger(folder, "anchor").stdout)
+    by_another_process(folder, "refresh")
+    (folder / "anchors.txt").write_text(run(folder, "anchor").out)
 
 
 @pytest.mark.parametrize("hinder", [read_only, full])
@@ -183,10 +187,10 @@ def test_rows_are_read_and_proven_where_nothing_can_be_written(small: Path, hind
     filled(small)
     hinder(small)
     for arguments in (*READING, *PROVING):
-        done = costledger(small, *arguments)
-        assert (done.returncode, done.stderr) == (0, ""), arguments
-    assert "1.25" in costledger(small, "show", "w").stdout
-    assert "1 ledger with 2 events" in costledger(small, "verify").stdout
+        done = run(small, *arguments)
+        assert (done.code, done.err) == (0, ""), arguments
+    assert "1.25" in run(small, "show", "w").out
+    assert "1 ledger with 2 events" in run(small, "verify").out
 
 
 @pytest.mark.parametrize("hinder", [read_only, full])
@@ -197,17 +201,17 @@ def test_rows_that_cannot_be_brought_up_to_date_are_shown_with_the_cause(
     appended(small, "1.75")
     cause = hinder(small)
     for arguments in READING:
-        done = costledger(small, *arguments)
-        assert done.stdout, arguments
-        assert "rows are shown as they were stored last" in done.stderr, arguments
-        assert f"{cause}; make room there, or make it writable" in done.stderr, arguments
-    shown = costledger(small, "show", "w")
-    assert (shown.returncode, "1.25" in shown.stdout) == (1, True)
+        done = run(small, *arguments)
+        assert done.out, arguments
+        assert "rows are shown as they were stored last" in done.err, arguments
+        assert f"{cause}; make room there, or make it writable" in done.err, arguments
+    shown = run(small, "show", "w")
+    assert (shown.code, "1.25" in shown.out) == (1, True)
     for arguments in PROVING:
-        assert costledger(small, *arguments).returncode == 0, arguments
+        assert run(small, *arguments).code == 0, arguments
     for arguments in (["refresh"], ["rebuild"], ["resync", "--force", "w"]):
-        done = costledger(small, *arguments)
-        assert (done.returncode, cause in done.stderr) == (1, True), arguments
+        done = run(small, *arguments)
+        assert (done.code, cause in done.err) == (1, True), arguments
 
 
 @pytest.mark.parametrize("hinder", [read_only, full])
@@ -218,9 +222,9 @@ def test_without_a_history_rows_are_replayed_where_nothing_can_be_written(
     for file in (small / "data").glob("history.db*"):
         file.unlink()
     hinder(small)
-    done = costledger(small, "show", "w")
-    assert (done.returncode, "1.25" in done.stdout) == (0, True)
-    assert "are replayed from the ledgers" in done.stderr
+    done = run(small, "show", "w")
+    assert (done.code, "1.25" in done.out) == (0, True)
+    assert "are replayed from the ledgers" in done.err
 
 
 def test_what_a_killed_process_left_in_the_journal_is_read_where_nothing_can_be_written(small: Path) -> None:
@@ -236,4 +240,4 @@ def test_what_a_killed_process_left_in_the_journal_is_read_where_nothing_can_be_
     read_only(small)
     with SqliteHistory(small / "data/history.db", writes=False) as history:
         assert history.stored()["w"].cost_nanousd == 1_750_000_000
-    assert costledger(small, "verify").returncode == 0
+    assert run(small, "verify").code == 0

@@ -18,6 +18,7 @@ from projections.history.sqlite.history import SqliteHistory
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import refresh
 from projections.replay.verify import Proof, verify
+from tests.command import costledger
 from tests.conftest import PROJECT
 from tests.ledger.logs import init, message, result, write
 
@@ -34,21 +35,9 @@ needs_strace = pytest.mark.skipif(not _strace_works(), reason="strace cannot inj
 CALLS = ["flock", "write", "fdatasync", "fsync", "ftruncate", "openat", "rename", "pwrite64", "pread64"]
 
 
-def run(folder: Path, injected: str | None, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "projections", *arguments]
-    if injected is not None:
-        command = [
-            "strace",
-            "-f",
-            "-o",
-            "/dev/null",
-            "-P",
-            str(folder / "data"),
-            *_paths(folder),
-            "-e",
-            injected,
-            *command,
-        ]
+def run(folder: Path, injected: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    strace = ["strace", "-f", "-o", "/dev/null", "-P", str(folder / "data"), *_paths(folder), "-e", injected]
+    command = [*strace, sys.executable, "-m", "projections", *arguments]
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1", "COSTLEDGER_DATA": "data"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False, timeout=120)
 
@@ -102,8 +91,8 @@ def _one(folder: Path, command: str, call: str, code: str, number: int) -> None:
     recorded = {line["id"] for line in store.read("w1")}
     assert "first" in recorded
     assert not acknowledged or "second" in recorded
-    again = run(folder, None, *COMMANDS[command])
-    assert again.returncode == 0, again.stderr.decode()
+    again = costledger(folder, *COMMANDS[command], environment={"COSTLEDGER_DATA": "data"})
+    assert again.code == 0, again.err
     if command == "import":
         assert import_source(store, "adw", folder / "agents").appended == 0
     with SqliteHistory(folder / "data/history.db") as history:
