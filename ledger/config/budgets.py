@@ -51,6 +51,12 @@ class BudgetConfig(Section):
     timezone: ZoneInfo | None = None
     period: tuple[PeriodBudgetConfig, ...] = ()
 
+    @property
+    def lowest(self) -> int | None:
+        """The lowest of them; None when none is set."""
+        default = () if self.default_usd is None else (self.default_usd,)
+        return min((*self.by_template.values(), *default), default=None)
+
     def of(self, workflow_template: str | None) -> int | None:
         """Return the budget of a workflow by its template; None when none is set."""
         return self.by_template.get(workflow_template or "", self.default_usd)

@@ -33,9 +33,10 @@ def between_query(table: str) -> str:
     return f"SELECT (SELECT min(quarter) FROM {table}), (SELECT max(quarter) FROM {table})"
 
 
-def rows_asked(mark: str, status: str | None, active_since: str | None) -> tuple[str, list[str]]:
+def rows_asked(mark: str, status: str | None, since: str | None, cost_from: int | None) -> tuple[str, list[str | int]]:
     """Return the condition of `HistoryStore.rows`, and its values."""
-    terms = {f"status = {mark}": status, f"last_activity >= {mark}": active_since}
+    costs = f"(actual_cost_nanousd >= {mark} OR budget_nanousd IS NOT NULL)"
+    terms = {f"status = {mark}": status, f"last_activity >= {mark}": since, costs: cost_from}
     asked = {term: value for term, value in terms.items() if value is not None}
     return f"WHERE {' AND '.join(asked)}" if asked else "", list(asked.values())
 

@@ -191,8 +191,13 @@ class HistoryStore(Protocol):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def rows(self, status: str | None = None, *, active_since: str | None = None) -> list[Row]:
-        """Return all rows, or those with a status, or last active at a moment or later, sorted by `adw_id`."""
+    def rows(self, status: str | None = None, *, since: str | None = None, cost_from: int | None = None) -> list[Row]:
+        """Return all rows, or those that meet conditions, sorted by `adw_id`.
+
+        Args:
+            since: last active at this moment or later.
+            cost_from: with a cost of at least so many nanodollars, or a budget of their own.
+        """
         ...
 
     def row(self, adw_id: str) -> Row | None:

@@ -18,7 +18,7 @@ from ledger.text import counted
 from projections.folding.breakdown import basis_of, summarise
 from projections.folding.fold import RUNNING, State
 from projections.folding.projection import moves_of
-from projections.folding.row import Row, is_held, spend
+from projections.folding.row import FIGURE_MAX, Row, is_held, spend
 from projections.folding.spend import QUARTER_SECONDS, quarter_of
 from projections.history.idle import is_moved
 from projections.history.store import HistoryStore
@@ -33,7 +33,7 @@ __all__ = [
     "budget_status",
     "configured_budgets",
     "cost_so_far",
-    "ended_within",
+    "ended_near_or_over",
     "near_or_over",
     "of_running",
     "standing_so_far",
@@ -41,6 +41,10 @@ __all__ = [
 
 WARN_AT: Final = (Decimal("0.8"),)
 """The default shares of a budget at which a warning is given: late enough to matter, early enough to act."""
+
+
+_WITH_THEIR_OWN: Final = FIGURE_MAX
+"""The cost from which rows are asked for where none but those that name a budget have one."""
 
 
 class BudgetState(StrEnum):
@@ -101,6 +105,11 @@ class Budgets(Protocol):
         """The budgets of days, weeks and months, see `period_budgets`."""
         ...
 
+    @property
+    def lowest(self) -> int | None:
+        """The lowest budget of a template or of all in nanodollars; None when none is set."""
+        ...
+
     def of(self, workflow_template: str | None) -> int | None:
         """Return the budget of a template in nanodollars; None when none is set."""
         ...
@@ -112,6 +121,7 @@ class _NoBudgets:
     warn_at = WARN_AT
     timezone: tzinfo | None = None
     period: tuple[PeriodBudget, ...] = ()
+    lowest: int | None = None
 
     def of(self, workflow_template: str | None) -> int | None:  # noqa: ARG002
         """Return None: none is set."""
@@ -245,15 +255,24 @@ def near_or_over(rows: Iterable[Row], budgets: Budgets) -> list[tuple[Row, Budge
     return sorted(found, key=lambda one: (one[1].left_nanousd >= 0, -(one[1].percent or 0), one[0].adw_id))
 
 
-def ended_within(history: HistoryStore, first: int | None, last: int | None) -> list[Row]:
-    """Return the ended workflows with their last activity between two quarter hours, both included; None: no bound.
+def ended_near_or_over(
+    history: HistoryStore, first: int | None, last: int | None, budgets: Budgets
+) -> list[tuple[Row, BudgetStatus]]:
+    """Return the workflows that ended near or over their budget, in the order of `near_or_over`.
+
+    Args:
+        first, last: quarter hours of their last activity, both included; None: no bound.
 
     Raises:
         HistoryUnavailable: the store cannot be used.
     """
     since = None if first is None else timestamps.to_wire(datetime.fromtimestamp(first * QUARTER_SECONDS, UTC))
-    ended = [(row, row.last_activity) for row in history.rows(active_since=since) if row.status != RUNNING]
-    return [row for row, at in ended if at is not None and (last is None or quarter_of(at) <= last)]
+    share = min((*budgets.warn_at, Decimal(1)))
+    cost_from = _WITH_THEIR_OWN if budgets.lowest is None else int(budgets.lowest * share)
+    rows = history.rows(since=since, cost_from=cost_from)
+    ended = [(row, row.last_activity) for row in rows if row.status != RUNNING]
+    within = [row for row, at in ended if at is not None and (last is None or quarter_of(at) <= last)]
+    return near_or_over(within, budgets)
 
 
 def of_running(history: HistoryStore, budgets: Budgets) -> list[tuple[Row, BudgetStatus]]:
@@ -262,7 +281,8 @@ def of_running(history: HistoryStore, budgets: Budgets) -> list[tuple[Row, Budge
     Raises:
         HistoryUnavailable: the store cannot be used.
     """
-    both = [(row, budget_status(row, budgets)) for row in history.rows(RUNNING)]
+    cost_from = _WITH_THEIR_OWN if budgets.lowest is None else None
+    both = [(row, budget_status(row, budgets)) for row in history.rows(RUNNING, cost_from=cost_from)]
     return [(row, status) for row, status in both if status is not None]
 
 

@@ -106,8 +106,8 @@ class PostgresHistory(HistoryStore):
     def close(self) -> None:
         self._connection.close()
 
-    def rows(self, status: str | None = None, *, active_since: str | None = None) -> list[Row]:
-        condition, values = rows_asked("%s", status, active_since)
+    def rows(self, status: str | None = None, *, since: str | None = None, cost_from: int | None = None) -> list[Row]:
+        condition, values = rows_asked("%s", status, since, cost_from)
         found = self._connection.run(lambda cursor: cursor.execute(f"{self._rows} {condition}", values).fetchall())
         return sorted(map(row_of, found), key=lambda row: row.adw_id)
 

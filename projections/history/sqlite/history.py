@@ -109,8 +109,8 @@ class SqliteHistory(HistoryStore):
 
     _rows = f"SELECT {', '.join(COLUMNS)} FROM workflow_history"
 
-    def rows(self, status: str | None = None, *, active_since: str | None = None) -> list[Row]:
-        condition, values = rows_asked("?", status, active_since)
+    def rows(self, status: str | None = None, *, since: str | None = None, cost_from: int | None = None) -> list[Row]:
+        condition, values = rows_asked("?", status, since, cost_from)
         with self._connection.errors():
             found = [Row(*values) for values in self._db.execute(f"{self._rows} {condition}", values)]
         return sorted(found, key=lambda row: row.adw_id)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ledger.errors import InvalidInput
 from projections.documents.budgets import BudgetsDocument, budgets_document
 from projections.documents.spend import PERIODS, Period, SpendDocument, spend_document
-from projections.reports.budgets import ended_within, near_or_over, of_running
+from projections.reports.budgets import ended_near_or_over, of_running
 from projections.reports.dimensions import DIMENSIONS, split_names
 from projections.reports.period_budgets import budgets_now
 from projections.reports.periods import quarters
@@ -98,6 +98,6 @@ def budgets(request: Request, since: Since = None, until: Until = None, timezone
     workflows = of_running(service.history, configured)
     if since is not None or until is not None:
         asked = quarters(day_named("since", since), day_named("until", until), zone_named("timezone", timezone))
-        workflows += near_or_over(ended_within(service.history, *asked), configured)
+        workflows += ended_near_or_over(service.history, *asked, configured)
     periods = budgets_now(service.history, configured, rules=service.tag_rules)
     return answer(budgets_document(periods, workflows, configured))

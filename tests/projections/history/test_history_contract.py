@@ -352,6 +352,7 @@ def test_rows_that_may_need_attention_are_found_without_the_others(bench: Bench)
     bench.observe(None, "unpriced", usage={"input_tokens": 5})
     bench.observe("1.00", "twice", session_id="s")
     bench.observe("1.00", "twice", model="m")
+    bench.ledgers.append([workflow_started("cheap", budget_usd="5.00")])
     for name in ("right", "cheap", "killed", "unpriced", "twice"):
         bench.ledgers.append([workflow_ended(name, "completed")])
     bench.observe("0.50", "runs", partial=True)
@@ -371,7 +372,10 @@ def test_rows_that_may_need_attention_are_found_without_the_others(bench: Bench)
         assert bench.history.rows(status) == [row for row in every if row.status == status]
     moments = sorted(row.last_activity or "" for row in every)
     for since in (moments[0], moments[-1], late):
-        assert bench.history.rows(active_since=since) == [row for row in every if (row.last_activity or "") >= since]
+        assert bench.history.rows(since=since) == [row for row in every if (row.last_activity or "") >= since]
+    assert bench.history.rows("completed", cost_from=0) == bench.history.rows("completed")
+    some = bench.history.rows("completed", cost_from=600_000_000)
+    assert [row.adw_id for row in some] == ["cheap", "right", "twice"]
 
 
 def test_rows_recorded_after_a_moment_are_found_without_the_others(bench: Bench) -> None:

@@ -9,14 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.config.schema import BudgetConfig
 from ledger.errors import InvalidConfig
+from ledger.events.event import cost_observed, workflow_ended, workflow_started
+from ledger.storage.memory_store import MemoryStore
 from projections.folding.row import row
+from projections.history.memory import MemoryHistory
+from projections.replay.refresh import refresh
 from projections.reports.budgets import Budgets as AnyBudgets
-from projections.reports.budgets import BudgetState, BudgetStatus, budget_status, configured_budgets, near_or_over
+from projections.reports.budgets import (
+    BudgetState,
+    BudgetStatus,
+    budget_status,
+    configured_budgets,
+    ended_near_or_over,
+    near_or_over,
+    of_running,
+)
 from tests.projections.lines import HEAD, folded, reading, started
 
 NONE = BudgetConfig()
@@ -128,6 +140,45 @@ def test_the_rows_that_near_their_budget_or_are_over_it_come_with_the_most_used_
     ]
     rows.append(row(folded(started(1)), HEAD))
     assert [found.adw_id for found, _ in near_or_over(rows, NONE)] == ["over", "nearer", "near"]
+
+
+budgets_set = st.builds(
+    lambda default, templates, shares: BudgetConfig.model_validate(
+        {"by_template": templates, "warn_at": shares} | ({} if default is None else {"default_usd": default})
+    ),
+    st.sampled_from([None, "0.00", "0.02", "0.10"]),
+    st.dictionaries(st.sampled_from(["a", "b"]), st.sampled_from(["0.00", "0.01", "0.05"])),
+    st.lists(st.sampled_from(["0.333", "0.5", "1"]), max_size=2),
+)
+workflows = st.lists(
+    st.tuples(
+        st.sampled_from([None, "a", "b"]),
+        st.sampled_from([None, "0.00", "0.03"]),
+        st.sampled_from([None, "0.00", "0.01", "0.02", "0.033333333", "0.05", "0.12"]),
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=60)
+@given(workflows, budgets_set)
+def test_ended_workflows_near_or_over_a_budget_are_found_without_the_others(
+    made: list[tuple[str | None, str | None, str | None]], budgets: BudgetConfig
+) -> None:
+    ledgers = MemoryStore()
+    with MemoryHistory() as history:
+        for number, (template, budget, cost) in enumerate(made):
+            fields = {"usage": {"output_tokens": 5}, "model": "who-knows-1"} if cost is None else {"cost_usd": cost}
+            start = workflow_started(f"w{number}", workflow_template=template, budget_usd=budget)
+            ledgers.append([start, cost_observed(f"w{number}", **fields)])
+            if number % 3:
+                ledgers.append([workflow_ended(f"w{number}", "completed")])
+        refresh(ledgers, history)
+        every = history.rows()
+        ended = [row for row in every if row.status != "running"]
+        assert ended_near_or_over(history, None, None, budgets) == near_or_over(ended, budgets)
+        running = [(row, budget_status(row, budgets)) for row in every if row.status == "running"]
+        assert of_running(history, budgets) == [(row, status) for row, status in running if status is not None]
 
 
 @given(st.integers(0, 10**12), st.integers(0, 10**12))
