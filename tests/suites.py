@@ -38,6 +38,7 @@ SUITES: Final[Mapping[str, str]] = {
     "projections.cli.output.without_reader": "projections/cli/test_command_line.py",
     # One query of spend: its dimensions and tags in every split and filter of the same events.
     "projections.reports.dimensions": "projections/reports/test_spend_report.py",
+    "projections.reports.filters": "projections/reports/test_spend_report.py",
     "projections.reports.tags": "projections/reports/test_spend_report.py",
     "projections.reports.line": "projections/reports/test_spend_report.py",
     "projections.history.spend_groups": "projections/history/test_history_contract.py",

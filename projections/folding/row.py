@@ -27,7 +27,7 @@ from projections.folding.readings import Tokens
 from projections.folding.spend import Spend, amounts_of, spend_rows
 from projections.folding.tools import tools_of
 
-__all__ = ["COLUMNS", "HELD", "Row", "held", "is_empty", "is_held", "row", "spend", "with_spend"]
+__all__ = ["COLUMNS", "FIGURE_MAX", "HELD", "Row", "held", "is_empty", "is_held", "row", "spend", "with_spend"]
 
 HELD: Final = "(held)"
 """The part of a running row's cost by which a person or another program raised it above the ledger's."""

@@ -6,7 +6,7 @@ Both are made of sums of spend by quarter hour and day, so the month to date is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, tzinfo
 from fractions import Fraction
 from math import isqrt
@@ -127,7 +127,9 @@ def forecast(
     days = month_days(today)
     first, last = quarters(days[0], today, zone)
     month = spend_report(history, SpendQuery(where=where, first=first, last=last), zone, rules=rules)
-    daily = spend_report(history, SpendQuery(per="day", where=where, last=last), zone, rules=rules)
+    daily = _daily(
+        history, SpendQuery(per="day", where=where, last=last), zone, rules, min(days[0], _sampled_from(today))
+    )
     spent = {date.fromisoformat(line.period): line.cost for line in daily.lines if line.period}
     before = sum(spent.get(day, 0) for day in days if day < today)
     sample = {} if daily.unpriced and not any(spent.values()) else _sample(spent, today)
@@ -171,10 +173,21 @@ def projection(
     return Projection(nanousd, max(nanousd - spread, spent), nanousd + spread, len(sample))
 
 
+def _daily(history: HistoryStore, query: SpendQuery, zone: tzinfo | None, rules: TagRules, since: date) -> Report:
+    """Return the report from a day on; of all of the time where it may be that nothing was spent, or priced, before."""
+    first, _ = quarters(since, None, zone)
+    found = spend_report(history, replace(query, first=first), zone, rules=rules)
+    complete = found.lines and found.lines[0].period == since.isoformat() and any(line.cost for line in found.lines)
+    return found if complete else spend_report(history, query, zone, rules=rules)
+
+
+def _sampled_from(today: date) -> date:
+    return today - timedelta(days=min(SAMPLE_DAYS, today.toordinal() - 1))
+
+
 def _sample(spent: Mapping[date, int], today: date) -> dict[date, int]:
     """Return the spend of each complete day of the last weeks, from the first day with spend on."""
-    begin = today - timedelta(days=min(SAMPLE_DAYS, today.toordinal() - 1))
-    begin = max(begin, min(spent, default=today))
+    begin = max(_sampled_from(today), min(spent, default=today))
     found = [begin + timedelta(days=number) for number in range((today - begin).days)]
     return {day: spent.get(day, 0) for day in found}
 

@@ -12,40 +12,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
+from functools import partial
 from operator import itemgetter
-from typing import Final
+from typing import Final, TypeVar
 
-from ledger.errors import InvalidInput
 from ledger.events import timestamps
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.spend import AMOUNTS, QUARTER_SECONDS
 from projections.history.packed import cost_of
-from projections.history.query import LIMIT_MAX, Page, Query, totals_of
-from projections.history.store import Group, HistoryStore, Most, MostSpent, SpendSum, Where
+from projections.history.store import Group, HistoryStore, Most, MostSpent, SpendSum
 from projections.reports.dimensions import DIMENSIONS, Dimension, Value, dimension
+from projections.reports.filters import Conditions, SpendFilter, spend_filter, without_reading
 from projections.reports.line import Line, at_least, merged, total_tokens
 from projections.reports.periods import Per, day_of, label_of, starts_of
 from projections.reports.tags import TagRules
 
 __all__ = [
     "SESSIONS",
-    "Conditions",
     "Line",
-    "NotOfWorkflows",
     "Report",
     "SpendQuery",
     "at_least",
     "merged",
-    "page_where",
     "sessions_by_activity",
     "spend_report",
     "spend_sums",
     "total_tokens",
-    "without_reading",
 ]
-
-Conditions = tuple[tuple[str, tuple[str, ...]], ...]
-"""By the name of a dimension the values that are asked for, see `SpendQuery`."""
 
 SESSIONS: Final = ("session", "workflow")
 """What a report of sessions is split by first."""
@@ -54,6 +47,7 @@ _FEW: Final = 500
 """Rows that are read one by one, and not all of them."""
 _MANY: Final = frozenset({"agent", "run", "model"})
 """Columns that divide a workflow into several groups."""
+_T = TypeVar("_T")
 _Named = tuple[int, tuple[Value, ...], str, str | None, int]
 _UNPRICED: Final = (AMOUNTS.index("unpriced_events"), AMOUNTS.index("unpriced_tokens"))
 
@@ -135,9 +129,12 @@ def spend_report(
         InvalidInput: a name is no dimension and no tag, or a value is none of its dimension.
         HistoryUnavailable: the store cannot be used.
     """
-    total, dated = Line(unknown=without_reading(history, query, rules)), dict[str, int]()
-    made = None if limit is None else _most(history, query, limit, rules)
-    sums = spend_sums(history, query, zone, rules=rules) if made is None else _named(query, made.first)
+    filtered = spend_filter(history, query.where, rules)
+    total, dated = Line(unknown=without_reading(history, query.first, query.last, filtered)), dict[str, int]()
+    made = None if limit is None else _most(history, query, limit, filtered)
+    sums = (
+        spend_sums(history, query, zone, rules=rules, filtered=filtered) if made is None else _named(query, made.first)
+    )
     lines = _lines(query, zone, sums, shown_as, total, dated)
     others = Line()
     for _, _, model, evidence, packed in _named(query, [] if made is None else made.others):
@@ -180,17 +177,16 @@ def _take_total(total: Line, dated: dict[str, int], model: str, evidence: str | 
         dated[evidence] = dated.get(evidence, 0) + cost
 
 
-def _most(history: HistoryStore, query: SpendQuery, limit: int, rules: TagRules) -> MostSpent | None:
+def _most(history: HistoryStore, query: SpendQuery, limit: int, filtered: SpendFilter) -> MostSpent | None:
     """Return the first lines of a query, and the others; None where the store cannot find them."""
     columns = [DIMENSIONS[name].columns[0] for name in query.by if name in DIMENSIONS]
     if query.per is not None or not columns or len(columns) < len(query.by) or _MANY & {*columns}:
         return None
-    exact, rest = _conditions(history, query.where, rules)
-    if rest:
+    if filtered.rest:
         return None
     by: list[Group] = [*columns, "model", "spent_at_from"]
     latest = query.by[: len(SESSIONS)] == SESSIONS
-    return history.spent_most(Most(by, limit, latest, query.first, query.last, exact))
+    return history.spent_most(Most(by, limit, latest, query.first, query.last, filtered.exact))
 
 
 def _named(query: SpendQuery, sums: Iterable[SpendSum]) -> Iterator[_Named]:
@@ -225,7 +221,13 @@ class _Shown(dict[tuple[Value, ...], tuple[Value, ...]]):
 
 
 def spend_sums(
-    history: HistoryStore, query: SpendQuery, zone: tzinfo | None, *, rules: TagRules = (), by_quarter: bool = False
+    history: HistoryStore,
+    query: SpendQuery,
+    zone: tzinfo | None,
+    *,
+    rules: TagRules = (),
+    filtered: SpendFilter | None = None,
+    by_quarter: bool = False,
 ) -> Iterator[_Named]:
     """Yield the sums that answer a query; raises as `spend_report`.
 
@@ -233,22 +235,22 @@ def spend_sums(
     dates it, and packed figures. Several have the same names where the columns of a dimension differ.
 
     Args:
+        filtered: those of the query's conditions; None: they are made here.
         by_quarter: the sums of each quarter hour, and not of the query's periods.
     """
     wanted = [dimension(name, rules, history.row_values) for name in query.by]
-    exact, rest = _conditions(history, query.where, rules)
-    names = [name for one in (*wanted, *(one for one, _ in rest)) for name in one.columns]
+    filtered = filtered or spend_filter(history, query.where, rules)
+    names = [name for one in (*wanted, *(one for one, _ in filtered.rest)) for name in one.columns]
     columns: list[Group] = list(dict.fromkeys([*names, "model", "spent_at_from"]))
     values_of = _values_of(wanted, columns)
+    meets = [_of_columns(one, columns, partial(one.matches, asked=asked)) for one, asked in filtered.rest]
     model_at, evidence_at = columns.index("model"), columns.index("spent_at_from")
     starts = None if by_quarter else _starts(history, query, zone)
     for quarter, group, packed in history.spent(
-        columns, first=query.first, last=query.last, starts=starts, where=exact
+        columns, first=query.first, last=query.last, starts=starts, where=filtered.exact
     ):
-        if rest:
-            of: dict[str, Value] = dict(zip(columns, group, strict=True))
-            if not all(one.matches(of, asked) for one, asked in rest):
-                continue
+        if meets and not all(meet(group) for meet in meets):
+            continue
         model, evidence = group[model_at], group[evidence_at]
         yield quarter, values_of(group), str(model or UNATTRIBUTED), evidence, packed  # type: ignore[misc]
 
@@ -262,31 +264,23 @@ def _values_of(
         if positions == list(range(len(positions))):
             return itemgetter(slice(len(positions)))
         return lambda group: tuple([group[at] for at in positions])
-    found: dict[tuple[Value, ...], tuple[Value, ...]] = {}
-
-    def values_of(group: tuple[Value, ...]) -> tuple[Value, ...]:
-        made = found.get(group)
-        if made is None:
-            of: dict[str, Value] = dict(zip(columns, group, strict=True))
-            made = found[group] = tuple([one.value(of) for one in wanted])
-        return made
-
-    return values_of
+    values = [_of_columns(one, columns, one.value) for one in wanted]
+    return lambda group: tuple([value(group) for value in values])
 
 
-def _conditions(
-    history: HistoryStore, conditions: Conditions, rules: TagRules
-) -> tuple[Where, list[tuple[Dimension, tuple[str, ...]]]]:
-    """Return what the store can test by a column, and what is tested here."""
-    exact, rest = list[tuple[Group, tuple[Value, ...]]](), list[tuple[Dimension, tuple[str, ...]]]()
-    for name, asked in conditions:
-        one = dimension(name, rules, history.row_values, where="where")
-        values = one.exact(asked, history.row_values)
-        if values is None:
-            rest.append((one, asked))
-        else:
-            exact.append((one.columns[0], values))
-    return exact, rest
+def _of_columns(
+    one: Dimension, columns: Sequence[Group], of: Callable[[Mapping[str, Value]], _T]
+) -> Callable[[tuple[Value, ...]], _T]:
+    """Return a function of the columns of a dimension as one of all columns, which is called once for equal values."""
+    positions, found = [columns.index(name) for name in one.columns], dict[tuple[Value, ...], _T]()
+
+    def of_group(group: tuple[Value, ...]) -> _T:
+        values = tuple([group[at] for at in positions])
+        if values not in found:
+            found[values] = of(dict(zip(one.columns, values, strict=True)))
+        return found[values]
+
+    return of_group
 
 
 def _starts(history: HistoryStore, query: SpendQuery, zone: tzinfo | None) -> Sequence[int] | None:
@@ -297,54 +291,6 @@ def _starts(history: HistoryStore, query: SpendQuery, zone: tzinfo | None) -> Se
     first = span[0] if query.first is None else max(query.first, span[0])
     last = span[1] if query.last is None else min(query.last, span[1])
     return starts_of(query.per, first, max(first, last), zone)
-
-
-def without_reading(history: HistoryStore, query: SpendQuery, rules: TagRules) -> int:
-    """Return how many workflows of a query were last active in its time and have no reading: their cost is unknown."""
-    since, until = _wire(query.first), _wire(None if query.last is None else query.last + 1)
-    try:
-        rows = Query(basis="none", since=since, until=until, limit=1)
-        return page_where(history, rows, query.where, rules).totals.count
-    except NotOfWorkflows:
-        return 0  # no agent, model, session or run is known of them
-
-
-class NotOfWorkflows(InvalidInput):
-    """A condition on what a workflow may have several of, such as agents."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"where {name}: a workflow may have several; ask for spend by workflow, where {name}=…")
-
-
-def page_where(history: HistoryStore, query: Query, conditions: Conditions, rules: TagRules) -> Page:
-    """Return a page of the rows that also meet the conditions of a `SpendQuery`, and what all of them come to.
-
-    Raises:
-        NotOfWorkflows: a condition is not on workflows.
-        InvalidInput: a name is no dimension and no tag, or a value is none of its dimension.
-        HistoryUnavailable: the store cannot be used.
-    """
-    exact, rest = _conditions(history, conditions, rules)
-    for name, _ in conditions:
-        if dimension(name, rules).is_of_spend:
-            raise NotOfWorkflows(name)
-    query = replace(query, where=tuple(exact))
-    page = history.page(query if not rest else replace(query, limit=LIMIT_MAX, offset=0))
-    if not rest:
-        return page
-    rows = list(page.rows)
-    for offset in range(LIMIT_MAX, page.totals.count, LIMIT_MAX):
-        rows += history.page(replace(query, limit=LIMIT_MAX, offset=offset)).rows
-    rows = [row for row in rows if all(one.matches_row(row, asked) for one, asked in rest)]
-    return Page(rows[query.offset : query.offset + query.limit], totals_of(rows))
-
-
-def _wire(quarter: int | None) -> str | None:
-    """The start of a quarter hour; None where the calendar has none."""
-    try:
-        return None if quarter is None else timestamps.to_wire(timestamps.from_unix(quarter * QUARTER_SECONDS))
-    except (OverflowError, ValueError, OSError):
-        return None
 
 
 def _highest_first(line: Line) -> tuple[int, str]:

@@ -11,7 +11,8 @@ from typing import Final
 from projections.history.packed import cost_of
 from projections.history.store import HistoryStore
 from projections.reports.dimensions import Value
-from projections.reports.spend_report import Line, SpendQuery, merged, spend_sums, without_reading
+from projections.reports.filters import spend_filter, without_reading
+from projections.reports.spend_report import Line, SpendQuery, merged, spend_sums
 from projections.reports.tags import TagRules
 
 __all__ = ["Stats", "StatsReport", "quantile", "stats"]
@@ -90,7 +91,8 @@ def stats(history: HistoryStore, query: SpendQuery, zone: tzinfo | None, *, rule
     whole = replace(query, by=(*query.by, *_OF_A_RUN), per=None)
     spent: dict[tuple[Value, ...], tuple[Line, _Runs]] = {}
     last, size = _last_runs(history, query), len(query.by)
-    for _, values, model, _, packed in spend_sums(history, whole, zone, rules=rules):
+    filtered = spend_filter(history, query.where, rules)
+    for _, values, model, _, packed in spend_sums(history, whole, zone, rules=rules, filtered=filtered):
         group, run = values[:size], (values[-3], values[-2], values[-1])
         adw_id, _, number = run
         if number != 1:
@@ -104,7 +106,7 @@ def stats(history: HistoryStore, query: SpendQuery, zone: tzinfo | None, *, rule
         for run, cost in runs.items():
             every[run] = every.get(run, 0) + cost
     total = merged([line for line, _ in spent.values()])
-    total.unknown = without_reading(history, query, rules)
+    total.unknown = without_reading(history, query.first, query.last, filtered)
     found = [_stats(group, line, runs, last) for group, (line, runs) in spent.items()]
     found.sort(key=lambda one: (-one.cost, str(one.group)))
     return StatsReport(query, found, _stats((), total, every, last))

@@ -32,7 +32,7 @@ from projections.history.suspects import AHEAD, IDLE, Suspect, suspects
 from projections.replay.move import planned_move
 from projections.replay.resync import resync_sources
 from projections.reports.dimensions import parsed_where
-from projections.reports.spend_report import page_where
+from projections.reports.filters import page_where
 from projections.server.background.application_copy import audited, compared_with
 from projections.server.http import schemas
 from projections.server.http.auth import needs, service_of
