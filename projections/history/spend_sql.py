@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from projections.history.idle import MOVED
-from projections.history.store import OWN, Group, Where
+from projections.history.store import OWN, Group
 
 __all__ = [
     "STATUS",
@@ -53,7 +53,7 @@ def sums_query(
     last: int | None,
     *,
     starts: Sequence[int] | None,
-    where: Where,
+    where: Sequence[tuple[Group, tuple[str | int | None, ...]]],
     mark: str,
     nothing: str,
     sums: str,

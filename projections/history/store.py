@@ -16,7 +16,7 @@ from projections.folding.projection import Projected
 from projections.folding.row import Row
 from projections.folding.spend import Spend
 from projections.history.query import Page, Query
-from projections.history.spend_groups import OWN, Group, Most, MostSpent, SpendSum, Where
+from projections.history.spend_groups import OWN, Derived, Group, Most, MostSpent, SpendSum, Where
 
 __all__ = [
     "FOLD_VERSION",
@@ -28,6 +28,7 @@ __all__ = [
     "AuditEntry",
     "Before",
     "CostChange",
+    "Derived",
     "Fresh",
     "Group",
     "HistoryStore",
@@ -270,7 +271,7 @@ class HistoryStore(Protocol):
 
     def spent(
         self,
-        by: Sequence[Group] = (),
+        by: Sequence[Group | Derived] = (),
         *,
         first: int | None = None,
         last: int | None = None,
@@ -282,7 +283,7 @@ class HistoryStore(Protocol):
         It is the spend by pure replay, without the `(held)` part of running rows.
 
         Args:
-            by: the groups besides the quarter hour.
+            by: the groups besides the quarter hour; several sums may have equal derived ones.
             first, last: leave out the quarter hours before and after these.
             starts: sum over the periods that start with these quarter hours, sorted, all before the second start being
                 of the first; each sum then has a quarter hour of its period, and its last one where it is by session.

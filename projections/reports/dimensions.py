@@ -20,7 +20,7 @@ from projections.folding.row import Row
 from projections.folding.tools import split_tools, tool_called
 from projections.history.idle import shown_status
 from projections.history.query import STATUSES
-from projections.history.store import OWN, Group
+from projections.history.store import OWN, Derived, Group
 from projections.reports.tags import TAGGED_BY, TagRules, tags_of
 
 __all__ = ["DIMENSIONS", "Dimension", "Value", "dimension", "is_project", "parsed_where", "split_names"]
@@ -56,6 +56,17 @@ class Dimension:
     def is_of_spend(self) -> bool:
         """Whether it is a property of the spend, and not of its workflow's row."""
         return set(self.columns) <= OWN
+
+    @property
+    def group(self) -> Group | Derived:
+        """What a store groups by."""
+        if DIMENSIONS.get(self.name) is self:
+            return self.columns[0]
+        return Derived(self.columns, lambda values: self.value(dict(zip(self.columns, values, strict=True))))
+
+    def test(self, asked: Sequence[str]) -> Derived:
+        """Return what a store tests: whether a value is one of those that are asked for."""
+        return Derived(self.columns, lambda values: self.matches(dict(zip(self.columns, values, strict=True)), asked))
 
     def exact(self, asked: Sequence[str], known: Callable[[Group], Iterable[Value]]) -> tuple[Value, ...] | None:
         """Return the values of its one column that match what is asked for; None when a column is no test of it.

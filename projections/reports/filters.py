@@ -28,9 +28,14 @@ class SpendFilter(NamedTuple):
         of_spend: the name of the first dimension that is a property of spend, and not of workflows.
     """
 
-    exact: Where
+    exact: tuple[tuple[Group, tuple[Value, ...]], ...]
     rest: list[tuple[Dimension, tuple[str, ...]]]
     of_spend: str | None
+
+    @property
+    def where(self) -> Where:
+        """All of them, for `HistoryStore.spent`."""
+        return [*self.exact, *((one.test(asked), (True,)) for one, asked in self.rest)]
 
 
 def spend_filter(history: HistoryStore, conditions: Conditions, rules: TagRules) -> SpendFilter:
@@ -50,7 +55,7 @@ def spend_filter(history: HistoryStore, conditions: Conditions, rules: TagRules)
             rest.append((one, asked))
         else:
             exact.append((one.columns[0], values))
-    return SpendFilter(exact, rest, of_spend)
+    return SpendFilter(tuple(exact), rest, of_spend)
 
 
 def without_reading(history: HistoryStore, first: int | None, last: int | None, filtered: SpendFilter) -> int:
@@ -89,7 +94,7 @@ def page_where(history: HistoryStore, query: Query, conditions: Conditions, rule
 
 
 def _page(history: HistoryStore, query: Query, filtered: SpendFilter) -> Page:
-    query = replace(query, where=tuple(filtered.exact))
+    query = replace(query, where=filtered.exact)
     page = history.page(query if not filtered.rest else replace(query, limit=LIMIT_MAX, offset=0))
     if not filtered.rest:
         return page

@@ -12,16 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
-from functools import partial
-from operator import itemgetter
 from typing import Final, TypeVar
 
 from ledger.events import timestamps
 from projections.folding.breakdown import UNATTRIBUTED
 from projections.folding.spend import AMOUNTS, QUARTER_SECONDS
 from projections.history.packed import cost_of
-from projections.history.store import Group, HistoryStore, Most, MostSpent, SpendSum
-from projections.reports.dimensions import DIMENSIONS, Dimension, Value, dimension
+from projections.history.store import Derived, Group, HistoryStore, Most, MostSpent, SpendSum
+from projections.reports.dimensions import Value, dimension
 from projections.reports.filters import Conditions, SpendFilter, spend_filter, without_reading
 from projections.reports.line import Line, at_least, merged, total_tokens
 from projections.reports.periods import Per, day_of, label_of, starts_of
@@ -46,7 +44,7 @@ SESSIONS: Final = ("session", "workflow")
 _FEW: Final = 500
 """Rows that are read one by one, and not all of them."""
 _MANY: Final = frozenset({"agent", "run", "model"})
-"""Columns that divide a workflow into several groups."""
+"""Dimensions that divide a workflow into several groups."""
 _T = TypeVar("_T")
 _Named = tuple[int, tuple[Value, ...], str, str | None, int]
 _UNPRICED: Final = (AMOUNTS.index("unpriced_events"), AMOUNTS.index("unpriced_tokens"))
@@ -131,7 +129,7 @@ def spend_report(
     """
     filtered = spend_filter(history, query.where, rules)
     total, dated = Line(unknown=without_reading(history, query.first, query.last, filtered)), dict[str, int]()
-    made = None if limit is None else _most(history, query, limit, filtered)
+    made = None if limit is None else _most(history, query, limit, rules, filtered)
     sums = (
         spend_sums(history, query, zone, rules=rules, filtered=filtered) if made is None else _named(query, made.first)
     )
@@ -177,16 +175,15 @@ def _take_total(total: Line, dated: dict[str, int], model: str, evidence: str | 
         dated[evidence] = dated.get(evidence, 0) + cost
 
 
-def _most(history: HistoryStore, query: SpendQuery, limit: int, filtered: SpendFilter) -> MostSpent | None:
+def _most(
+    history: HistoryStore, query: SpendQuery, limit: int, rules: TagRules, filtered: SpendFilter
+) -> MostSpent | None:
     """Return the first lines of a query, and the others; None where the store cannot find them."""
-    columns = [DIMENSIONS[name].columns[0] for name in query.by if name in DIMENSIONS]
-    if query.per is not None or not columns or len(columns) < len(query.by) or _MANY & {*columns}:
+    if query.per is not None or not query.by or _MANY & {*query.by}:
         return None
-    if filtered.rest:
-        return None
-    by: list[Group] = [*columns, "model", "spent_at_from"]
+    by = _groups(history, query, rules)
     latest = query.by[: len(SESSIONS)] == SESSIONS
-    return history.spent_most(Most(by, limit, latest, query.first, query.last, filtered.exact))
+    return history.spent_most(Most(by, limit, latest, query.first, query.last, filtered.where))
 
 
 def _named(query: SpendQuery, sums: Iterable[SpendSum]) -> Iterator[_Named]:
@@ -238,49 +235,17 @@ def spend_sums(
         filtered: those of the query's conditions; None: they are made here.
         by_quarter: the sums of each quarter hour, and not of the query's periods.
     """
-    wanted = [dimension(name, rules, history.row_values) for name in query.by]
     filtered = filtered or spend_filter(history, query.where, rules)
-    names = [name for one in (*wanted, *(one for one, _ in filtered.rest)) for name in one.columns]
-    columns: list[Group] = list(dict.fromkeys([*names, "model", "spent_at_from"]))
-    values_of = _values_of(wanted, columns)
-    meets = [_of_columns(one, columns, partial(one.matches, asked=asked)) for one, asked in filtered.rest]
-    model_at, evidence_at = columns.index("model"), columns.index("spent_at_from")
     starts = None if by_quarter else _starts(history, query, zone)
-    for quarter, group, packed in history.spent(
-        columns, first=query.first, last=query.last, starts=starts, where=filtered.exact
-    ):
-        if meets and not all(meet(group) for meet in meets):
-            continue
-        model, evidence = group[model_at], group[evidence_at]
-        yield quarter, values_of(group), str(model or UNATTRIBUTED), evidence, packed  # type: ignore[misc]
+    found = history.spent(
+        _groups(history, query, rules), first=query.first, last=query.last, starts=starts, where=filtered.where
+    )
+    return _named(query, found)
 
 
-def _values_of(
-    wanted: Sequence[Dimension], columns: Sequence[Group]
-) -> Callable[[tuple[Value, ...]], tuple[Value, ...]]:
-    """Return the values of dimensions by those of columns."""
-    if all(DIMENSIONS.get(one.name) is one for one in wanted):
-        positions = [columns.index(one.columns[0]) for one in wanted]
-        if positions == list(range(len(positions))):
-            return itemgetter(slice(len(positions)))
-        return lambda group: tuple([group[at] for at in positions])
-    values = [_of_columns(one, columns, one.value) for one in wanted]
-    return lambda group: tuple([value(group) for value in values])
-
-
-def _of_columns(
-    one: Dimension, columns: Sequence[Group], of: Callable[[Mapping[str, Value]], _T]
-) -> Callable[[tuple[Value, ...]], _T]:
-    """Return a function of the columns of a dimension as one of all columns, which is called once for equal values."""
-    positions, found = [columns.index(name) for name in one.columns], dict[tuple[Value, ...], _T]()
-
-    def of_group(group: tuple[Value, ...]) -> _T:
-        values = tuple([group[at] for at in positions])
-        if values not in found:
-            found[values] = of(dict(zip(one.columns, values, strict=True)))
-        return found[values]
-
-    return of_group
+def _groups(history: HistoryStore, query: SpendQuery, rules: TagRules) -> list[Group | Derived]:
+    """Return what a store groups the sums of a query by."""
+    return [*(dimension(name, rules, history.row_values).group for name in query.by), "model", "spent_at_from"]
 
 
 def _starts(history: HistoryStore, query: SpendQuery, zone: tzinfo | None) -> Sequence[int] | None:

@@ -38,6 +38,7 @@ from projections.history.store import (
     AuditEntry,
     Before,
     CostChange,
+    Derived,
     Fresh,
     Group,
     HistoryStore,
@@ -188,16 +189,14 @@ class PostgresHistory(HistoryStore):
 
     def spent(
         self,
-        by: Sequence[Group] = (),
+        by: Sequence[Group | Derived] = (),
         *,
         first: int | None = None,
         last: int | None = None,
         starts: Sequence[int] | None = None,
         where: Where = (),
     ) -> Iterator[SpendSum]:
-        return self._connection.run(
-            lambda cursor: self._spend.sums(cursor, by, first, last, starts=starts, where=where)
-        )
+        return self._connection.run(lambda cursor: self._spend.sums(cursor, by, (first, last), starts, where))
 
     def spent_between(self) -> tuple[int, int] | None:
         return self._connection.run(self._spend.between)

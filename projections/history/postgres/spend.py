@@ -9,8 +9,8 @@ from projections.folding.spend import AMOUNTS, NAMES, Spend
 from projections.history.packed import pack
 from projections.history.postgres.connection import Cursor
 from projections.history.postgres.tables import records
+from projections.history.spend_groups import Derived, Group, SpendSum, Where, columns_of, grouping
 from projections.history.spend_sql import between_query, sums_query
-from projections.history.store import Group, SpendSum, Where
 
 __all__ = ["SPEND_COLUMNS", "PostgresSpend"]
 
@@ -65,23 +65,24 @@ class PostgresSpend:
     def sums(
         self,
         cursor: Cursor,
-        by: Sequence[Group],
-        first: int | None,
-        last: int | None,
-        *,
+        by: Sequence[Group | Derived],
+        bounds: tuple[int | None, int | None],
         starts: Sequence[int] | None,
         where: Where,
     ) -> Iterator[SpendSum]:
-        """See `HistoryStore.spent`."""
+        """See `HistoryStore.spent`; the bounds are its first and its last quarter hour."""
+        exact = [(name, asked) for name, asked in where if not isinstance(name, Derived)]
+        derived = [(name, asked) for name, asked in where if isinstance(name, Derived)]
+        columns = columns_of(by, derived)
         query, given = sums_query(
-            self._table, by, first, last, starts=starts, where=where, mark="%s", nothing="()", sums=_SUMS
+            self._table, columns, *bounds, starts=starts, where=exact, mark="%s", nothing="()", sums=_SUMS
         )
-        found = cursor.execute(query, given).fetchall()
-        groups = len(by)
+        size, group_of = len(columns), grouping(columns, by, derived)
+        each = [(row[0], group_of(row[1 : size + 1]), row[size + 1 :]) for row in cursor.execute(query, given)]
         return iter(
             [
-                SpendSum(quarter, tuple(values[:groups]), pack(map(int, values[groups:])))
-                for quarter, *values in found
-                if quarter is not None
+                SpendSum(quarter, group, pack(map(int, figures)))
+                for quarter, group, figures in each
+                if quarter is not None and group is not None
             ]
         )

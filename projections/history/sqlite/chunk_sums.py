@@ -6,7 +6,7 @@ import sqlite3
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import chain, compress, groupby, repeat
 from operator import add, itemgetter
 from typing import Any, Final
@@ -14,10 +14,10 @@ from typing import Any, Final
 import orjson
 
 from projections.history.packed import cost_of
+from projections.history.spend_groups import Derived, Group, Most, MostSpent, SpendSum, Where, columns_of, grouping
 from projections.history.sqlite import chunks
 from projections.history.sqlite.chunks import COLUMNS, Level
 from projections.history.sqlite.compaction import marked
-from projections.history.store import Group, Most, MostSpent, SpendSum, Where
 
 __all__ = ["most", "sums"]
 
@@ -29,7 +29,7 @@ _BITS: Final = 32
 _COLUMN, _SESSION, _PERIOD = _BITS, 2 * _BITS, 3 * _BITS
 _LOW: Final = (1 << _BITS) - 1
 _LEFT_OUT: Final = -1 << 5 * _BITS
-"""Makes every key negative."""
+"""Makes every key negative; no such key has a sum."""
 _DAY: Final = 96
 _FIRST_QUARTER: Final = 1 << 31
 """Makes every quarter hour positive."""
@@ -37,7 +37,7 @@ _FIRST_QUARTER: Final = 1 << 31
 
 def sums(
     db: sqlite3.Connection,
-    by: Sequence[Group],
+    by: Sequence[Group | Derived],
     first: int | None,
     last: int | None,
     *,
@@ -105,35 +105,75 @@ class _Periods(dict[int, int]):
         return self[quarter]
 
 
+class _Keys:
+    """The part of a key that the values of some columns decide.
+
+    Attributes:
+        by: the groups that are made of them.
+        groups: the number of each group.
+        decides: whether these columns are asked for.
+    """
+
+    def __init__(self, among: Sequence[Group], by: Sequence[Group | Derived], where: Where, shift: int = 0) -> None:
+        self.by = [name for name in by if {*columns_of([name], ())} <= {*among}]
+        self.groups: dict[tuple[Any, ...], int] = {}
+        derived = [(name, asked) for name, asked in where if isinstance(name, Derived) and {*name.columns} <= {*among}]
+        tests = [(name, asked) for name, asked in where if not isinstance(name, Derived) and name in among]
+        self._tests = [(name, frozenset(asked)) for name, asked in tests]
+        self._columns = columns_of(self.by, derived)
+        self.decides = bool(self._tests or self._columns)
+        self._group_of = grouping(self._columns, self.by, derived)
+        self._key = self._numbered if self.by == self._columns and not derived else cache(self._derived)
+        self._shift = shift
+
+    def _numbered(self, group: tuple[Any, ...]) -> int:
+        return self.groups.setdefault(group, len(self.groups)) << self._shift
+
+    def _derived(self, values: tuple[Any, ...]) -> int:
+        group = self._group_of(values)
+        return _LEFT_OUT if group is None else self._numbered(group)
+
+    def of(self, columns: Mapping[Group, Sequence[Any]], count: int) -> list[int]:
+        """Return the parts of the keys of so many values of columns."""
+        if not self.decides:
+            return [0] * count
+        each = zip(*(columns[name] for name in self._columns), strict=True) if self._columns else repeat((), count)
+        if not self._tests:
+            return list(map(self._key, each))
+        met = zip(*([value in asked for value in columns[name]] for name, asked in self._tests), strict=True)
+        return [self._key(values) if all(one) else _LEFT_OUT for values, one in zip(each, met, strict=True)]
+
+
 class _Question:
     """Sums by a key of a period, the columns of a workflow, and the names and the session of a row.
 
     Attributes:
-        asked: all groups that it needs.
+        asked: all columns that it needs.
         first, last: its bounds.
         level: the one that answers where workflows are within a period.
     """
 
     def __init__(
-        self, by: Sequence[Group], first: int | None, last: int | None, starts: Sequence[int] | None, where: Where
+        self,
+        by: Sequence[Group | Derived],
+        first: int | None,
+        last: int | None,
+        starts: Sequence[int] | None,
+        where: Where,
     ) -> None:
-        self.asked = {*by, *(name for name, _ in where)}
+        self.asked = {*columns_of(by, where)}
         self.level = chunks.SUMS_BY_AGENT if self.asked & {"agent", "session_id"} else chunks.SUMS
         if self.asked <= _OF_QUARTERS:
             self.level = chunks.QUARTERS
         self._by, self.first, self.last = by, first, last
-        self._of_columns = [(name, frozenset(values)) for name, values in where if name in COLUMNS]
-        self._of_names = [(_NAMES.index(name), frozenset(values)) for name, values in where if name in _NAMES]
-        self._of_session = [frozenset(values) for name, values in where if name == "session_id"]
-        self._columns = [name for name in COLUMNS if name in by]
-        self._names = [name for name in _NAMES if name in by]
+        self._rows = _Keys(COLUMNS, by, where, _COLUMN)
+        self._names = _Keys(_NAMES, by, where)
+        self._sessions = _Keys(["session_id"], by, where, _SESSION)
         self._periods = _Periods(first, last, starts)
-        self._is_in_order, self._latest = starts is None, 0
+        self._is_bounded, self._is_in_order = not (first is None and last is None), starts is None
+        self._latest = 0
         self._sums: dict[int, int] = defaultdict(int)
         self._lasts: dict[int, int] | None = {} if "session_id" in by and starts is not None else None
-        self._column_ids: dict[tuple[Any, ...], int] = {}
-        self._name_ids: dict[tuple[Any, ...], int] = {}
-        self._session_ids: dict[str | None, int] = {}
 
     def take(self, level: Level, other: Callable[[int], Level], stale: frozenset[str]) -> None:
         """Add the sums of a chunk.
@@ -150,23 +190,14 @@ class _Question:
                 self._add(level, None, (), periods=not self._periods.is_one)
                 return
             level = other(chunks.SUMS)
-        wanted = self._wanted(level, columns, stale)
+        keys = self._rows.of(columns, level.workflows)
+        wanted = self._wanted(level, keys, columns["adw_id"] if stale else (), stale)
         if any(wanted):
-            self._take(level, wanted, other, columns)
+            self._take(level, wanted, keys, other)
 
-    def _take(
-        self,
-        level: Level,
-        wanted: Sequence[bool],
-        other: Callable[[int], Level],
-        columns: Mapping[Group, Sequence[Any]],
-    ) -> None:
-        """Add the workflows of a level that are wanted."""
+    def _take(self, level: Level, wanted: Sequence[bool], keys: Sequence[int], other: Callable[[int], Level]) -> None:
+        """Add the workflows of a level that are wanted; `keys` are their parts of the keys."""
         self._latest = max(self._latest, level.last)
-        keys = [0] * level.workflows
-        if self._columns:
-            ids, values = self._column_ids, zip(*(columns[name] for name in self._columns), strict=True)
-            keys = [ids.setdefault(one, len(ids)) << _COLUMN for one in values]
         if self._periods.is_one:
             self._add(level, wanted, keys)
             return
@@ -180,17 +211,17 @@ class _Question:
 
     def most(self, count: int, *, latest: bool) -> MostSpent | None:
         """Return the groups that come first; None when two kinds of evidence date one model, which may cancel out."""
-        if len({model for model, _ in self._name_ids}) < len(self._name_ids):
+        if len({model for model, _ in self._names.groups}) < len(self._names.groups):
             return None
         spent, others = dict[int, int](), defaultdict[int, int](int)
         for key, packed in self._sums.items():
-            if packed and key >= 0:
+            if packed:
                 spent[key >> _COLUMN] = spent.get(key >> _COLUMN, 0) + packed
                 others[key & _LOW] += packed
         ranks, limit = self._ranks(spent, latest=latest), 0
         if ranks:
             limit = sorted(ranks.values())[-min(count, len(ranks))]
-        first, names = [group for group, rank in ranks.items() if rank >= limit], list(self._name_ids)
+        first, names = [group for group, rank in ranks.items() if rank >= limit], list(self._names.groups)
         keys = [group << _COLUMN | name for group in first for name in range(len(names))]
         chosen = {key: self._sums[key] for key in keys if key in self._sums}
         for key, packed in chosen.items():
@@ -214,34 +245,32 @@ class _Question:
         return self._found(self._sums)
 
     def _found(self, sums: Mapping[int, int]) -> list[SpendSum]:
-        order = [*self._columns, *self._names, *(["session_id"] if "session_id" in self._by else [])]
+        parts = (self._rows, self._names, self._sessions)
+        order = [name for part in parts for name in part.by]
         arranged = _picker([order.index(name) for name in self._by])
-        columns, names = list(self._column_ids) or [()], list(self._name_ids)
-        sessions: list[tuple[Any, ...]] = [(name,) for name in self._session_ids] if "session_id" in self._by else []
+        rows, names, sessions = (list(part.groups) or [()] for part in parts)
         found, periods, lasts = list[SpendSum](), self._periods.quarters, self._lasts
         for key, packed in sums.items():
-            if key >= 0:
-                quarter = periods.get(key >> _PERIOD << _PERIOD, self._latest) if lasts is None else lasts[key]
-                group = columns[key >> _COLUMN & _LOW] + names[key & _LOW]
-                if sessions:
-                    group += sessions[key >> _SESSION & _LOW]
-                found.append(SpendSum(quarter, group if arranged is None else arranged(group), packed))
+            quarter = periods.get(key >> _PERIOD << _PERIOD, self._latest) if lasts is None else lasts[key]
+            group = rows[key >> _COLUMN & _LOW] + names[key & _LOW]
+            if self._sessions.by:
+                group += sessions[key >> _SESSION & _LOW]
+            found.append(SpendSum(quarter, group if arranged is None else arranged(group), packed))
         if self._is_in_order:
             found.sort(key=itemgetter(0))
         return found
 
-    def _wanted(self, level: Level, columns: Mapping[Group, Sequence[Any]], stale: frozenset[str]) -> list[bool]:
+    def _wanted(self, level: Level, keys: Sequence[int], ids: Sequence[str], stale: frozenset[str]) -> list[bool]:
         """Return for each workflow whether it may have spend that meets the conditions."""
-        wanted = [True] * level.workflows
+        wanted = [key >= 0 for key in keys]
         if self.first is not None and level.first < self.first:
-            wanted = [last >= self.first for last in level.of_workflows(1)]
+            lasts = level.of_workflows(1)
+            wanted = [one and last >= self.first for one, last in zip(wanted, lasts, strict=True)]
         if self.last is not None and level.last > self.last:
             firsts = level.of_workflows(0)
             wanted = [one and first <= self.last for one, first in zip(wanted, firsts, strict=True)]
-        for name, values in self._of_columns:
-            wanted = [one and value in values for one, value in zip(wanted, columns[name], strict=True)]
         if stale:
-            wanted = [one and adw_id not in stale for one, adw_id in zip(wanted, columns["adw_id"], strict=True)]
+            wanted = [one and adw_id not in stale for one, adw_id in zip(wanted, ids, strict=True)]
         return wanted
 
     def _add(
@@ -254,41 +283,35 @@ class _Question:
             keys_of: the parts of keys that workflows decide.
             periods: add those of rows.
         """
+        loaded = orjson.loads(level.names)
+        parts = [self._names.of(dict(zip(_NAMES, zip(*loaded, strict=True), strict=True)), len(loaded))]
+        if self._sessions.decides:
+            sessions = orjson.loads(level.sessions)
+            parts.append(self._sessions.of({"session_id": sessions}, len(sessions)))
+        if any(max(part) < 0 for part in parts):
+            return
         counts = level.of_workflows(2)
         runs = [slice(0, sum(counts))] if wanted is None else list(_runs(wanted, counts))
-        names = [self._name_key(name) for name in orjson.loads(level.names)]
-        keys: Iterator[int] = map(names.__getitem__, level.of_rows(1, runs))
+        keys: Iterator[int] = map(parts[0].__getitem__, level.of_rows(1, runs))
         if wanted is not None and any(keys_of):
             repeated = map(repeat, compress(keys_of, wanted), compress(counts, wanted))
             keys = map(add, keys, chain.from_iterable(repeated))
+        for part in parts[1:]:
+            keys = map(add, keys, map(part.__getitem__, level.of_rows(2, runs)))
         if periods:
             keys = map(add, keys, map(self._periods.__getitem__, level.of_rows(0, runs)))
-        if "session_id" in self.asked:
-            sessions = self._session_keys(orjson.loads(level.sessions))
-            keys = map(add, keys, map(sessions.__getitem__, level.of_rows(2, runs)))
-        if self._lasts is not None:
+        kept = None
+        if any(min(part) < 0 for part in parts) or (periods and self._is_bounded):
             found = list(keys)
-            _take_lasts(self._lasts, found, level.of_rows(0, runs))
+            kept = [key >= 0 for key in found]
+            keys = compress(found, kept)
+        if self._lasts is not None:
+            found, quarters = list(keys), level.of_rows(0, runs)
+            _take_lasts(self._lasts, found, quarters if kept is None else compress(quarters, kept))
             keys = iter(found)
         total = self._sums
-        for key, packed in zip(keys, level.packed(runs), strict=True):
+        for key, packed in zip(keys, level.packed(runs, kept), strict=True):
             total[key] += packed
-
-    def _name_key(self, names: Sequence[Any]) -> int:
-        if any(names[at] not in values for at, values in self._of_names):
-            return _LEFT_OUT
-        asked = tuple([names[_NAMES.index(name)] for name in self._names])
-        return self._name_ids.setdefault(asked, len(self._name_ids))
-
-    def _session_keys(self, sessions: Sequence[str | None]) -> list[int]:
-        ids = self._session_ids
-        keys = (
-            [ids.setdefault(session, len(ids)) << _SESSION for session in sessions] if "session_id" in self._by else []
-        )
-        keys = keys or [0] * len(sessions)
-        for values in self._of_session:
-            keys = [key if session in values else _LEFT_OUT for key, session in zip(keys, sessions, strict=True)]
-        return keys
 
 
 def _runs(wanted: Sequence[bool], counts: Sequence[int]) -> Iterator[slice]:

@@ -32,6 +32,7 @@ from projections.history.store import (
     AuditEntry,
     Before,
     CostChange,
+    Derived,
     Fresh,
     Group,
     HistoryStore,
@@ -187,7 +188,7 @@ class SqliteHistory(HistoryStore):
 
     def spent(
         self,
-        by: Sequence[Group] = (),
+        by: Sequence[Group | Derived] = (),
         *,
         first: int | None = None,
         last: int | None = None,

@@ -20,7 +20,7 @@ from projections.folding.spend import AMOUNTS, quarter_of
 from projections.history.memory import MemoryHistory
 from projections.history.postgres.history import open_postgres
 from projections.history.sqlite.history import SqliteHistory
-from projections.history.store import HELD_REASON, Group, HistoryStore
+from projections.history.store import HELD_REASON, Derived, Group, HistoryStore
 from projections.replay.rebuild import rebuild
 from projections.replay.refresh import project, refresh, resync
 from projections.replay.verify import Proof, verify
@@ -263,6 +263,13 @@ def test_spend_is_kept_by_quarter_hour_and_summed_by_any_group(bench: Bench) -> 
     of_one = bench.history.spent(["model"], starts=(), where=[("adw_id", ("v",)), ("issue_number", (17, None))])
     assert [(one.group, one.amounts[0]) for one in of_one] == [(("opus",), 450_000_000)]
     assert list(bench.history.spent(starts=(), where=[("project", ())])) == []
+    both = Derived(("adw_id", "issue_number"), lambda values: f"{values[0]} of {values[1]}")
+    is_plan = Derived(("agent",), lambda values: values[0] == "plan")
+    of_plan = bench.history.spent([both, "model"], starts=(), where=[(is_plan, (True,)), ("issue_number", (17,))])
+    assert sorted((*one.group, one.amounts[0]) for one in of_plan) == [
+        ("v of 17", "opus", 450_000_000),
+        ("w of 17", None, 50_000_000),
+    ]
     assert sorted(bench.history.row_values("project"), key=str) == [None, "site"]
     begin = quarter_of(at(0))
     assert bench.history.spent_between() == (begin, begin + 1)

@@ -20,7 +20,7 @@ from projections.history.sqlite.chunk_sums import sums
 from projections.history.sqlite.compaction import compact
 from projections.history.sqlite.history import SqliteHistory
 from projections.history.sqlite.spend import SqliteSpend
-from projections.history.store import Group, Where
+from projections.history.store import Derived, Group, Where
 
 names = st.none() | st.sampled_from(["a", "b"])
 figures = st.integers(-9, 9) | st.sampled_from([FIGURE_MAX, -FIGURE_MAX])
@@ -33,8 +33,12 @@ spends = st.lists(rows, max_size=6, unique_by=lambda row: row[: len(NAMES)])
 statuses = st.none() | st.sampled_from(["running", "failed"])
 """Of the row; None: there is none."""
 writes = st.lists(st.tuples(st.sampled_from(["u", "v", "w"]), st.none() | spends, statuses, st.booleans()), max_size=9)
-groups: st.SearchStrategy[list[Group]] = st.lists(
-    st.sampled_from(["agent", "session_id", "model", "spent_at_from", "run", "adw_id", "status", "issue_number"]),
+same_letter = Derived(("agent", "model"), lambda values: values[0] == values[1])
+is_w = Derived(("adw_id", "status"), lambda values: None if values[1] is None else values[0] == "w")
+groups: st.SearchStrategy[list[Group | Derived]] = st.lists(
+    st.sampled_from(
+        ["agent", "session_id", "model", "spent_at_from", "run", "adw_id", "status", "issue_number", same_letter, is_w]
+    ),
     max_size=3,
     unique=True,
 )
@@ -49,8 +53,15 @@ conditions: st.SearchStrategy[Where] = st.sampled_from(
         (("adw_id", ("w",)),),
         (("status", (None, "failed")), ("session_id", ("a",))),
         (("model", ()),),
+        ((is_w, (True, None)), ("adw_id", ("u", "w"))),
+        ((same_letter, (True,)), ("run", (1,))),
     ]
 )
+
+
+def value_of(name: Group | Derived, of: dict[str, Any]) -> Any:
+    """The value of a group by those of all columns."""
+    return name.of(tuple([of[column] for column in name.columns])) if isinstance(name, Derived) else of[name]
 
 
 def opened(path: Path | str) -> sqlite3.Connection:
@@ -77,7 +88,7 @@ def put_row(db: sqlite3.Connection, adw_id: str, status: str | None) -> None:
 @given(writes, groups, conditions, bounds, bounds, st.none() | periods, st.booleans())
 def test_sums_answer_as_the_spend_itself(
     written: list[tuple[str, list[Spend] | None, str | None, bool]],
-    by: list[Group],
+    by: list[Group | Derived],
     where: Where,
     first: int | None,
     last: int | None,
@@ -103,8 +114,8 @@ def test_sums_answer_as_the_spend_itself(
             for row in spent:
                 of: dict[str, Any] = {**row._asdict(), "adw_id": adw_id, "status": status, "issue_number": None}
                 within = (first is None or row.quarter >= first) and (last is None or row.quarter <= last)
-                if within and all(of[name] in asked for name, asked in where):
-                    key = (period_of(row.quarter), *(of[name] for name in by))
+                if within and all(value_of(name, of) in asked for name, asked in where):
+                    key = (period_of(row.quarter), *(value_of(name, of) for name in by))
                     expected[key] = [one + getattr(row, name) for one, name in zip(expected[key], AMOUNTS, strict=True)]
                     lasts[key] = max(lasts.get(key, row.quarter), row.quarter)
         made = sums(db, by, first, last, starts=starts, where=where)
