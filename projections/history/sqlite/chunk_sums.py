@@ -43,8 +43,8 @@ def sums(
     *,
     starts: Sequence[int] | None,
     where: Where,
-) -> list[SpendSum]:
-    """Return the sums of `HistoryStore.spent`, in one state of the database."""
+) -> Iterator[SpendSum]:
+    """Return the sums of `HistoryStore.spent`, all read in one state of the database."""
     return _answered(db, _Question(by, first, last, starts, where)).found()
 
 
@@ -228,7 +228,7 @@ class _Question:
             others[key & _LOW] -= packed
         nothing = (None,) * (len(self._by) - 2)
         rest = [SpendSum(self._latest, nothing + names[name], packed) for name, packed in others.items() if packed]
-        return MostSpent(self._found(chosen), rest, len(ranks) - len(first))
+        return MostSpent(list(self._found(chosen)), rest, len(ranks) - len(first))
 
     def _ranks(self, spent: Mapping[int, int], *, latest: bool) -> dict[int, int]:
         """Return the cost of each group, or its last quarter hour."""
@@ -240,25 +240,26 @@ class _Question:
                 ranks[key >> _COLUMN] = quarter
         return ranks
 
-    def found(self) -> list[SpendSum]:
+    def found(self) -> Iterator[SpendSum]:
         """Return the sums, without periods in the order of quarter hours."""
-        return self._found(self._sums)
+        found = self._found(self._sums)
+        return iter(sorted(found, key=itemgetter(0))) if self._is_in_order else found
 
-    def _found(self, sums: Mapping[int, int]) -> list[SpendSum]:
+    def _found(self, sums: Mapping[int, int]) -> Iterator[SpendSum]:
         parts = (self._rows, self._names, self._sessions)
         order = [name for part in parts for name in part.by]
         arranged = _picker([order.index(name) for name in self._by])
         rows, names, sessions = (list(part.groups) or [()] for part in parts)
-        found, periods, lasts = list[SpendSum](), self._periods.quarters, self._lasts
+        quarter, periods, lasts = self._latest, self._periods.quarters, self._lasts
         for key, packed in sums.items():
-            quarter = periods.get(key >> _PERIOD << _PERIOD, self._latest) if lasts is None else lasts[key]
+            if lasts is not None:
+                quarter = lasts[key]
+            elif periods:
+                quarter = periods[key >> _PERIOD << _PERIOD]
             group = rows[key >> _COLUMN & _LOW] + names[key & _LOW]
             if self._sessions.by:
                 group += sessions[key >> _SESSION & _LOW]
-            found.append(SpendSum(quarter, group if arranged is None else arranged(group), packed))
-        if self._is_in_order:
-            found.sort(key=itemgetter(0))
-        return found
+            yield SpendSum(quarter, group if arranged is None else arranged(group), packed)
 
     def _wanted(self, level: Level, keys: Sequence[int], ids: Sequence[str], stale: frozenset[str]) -> list[bool]:
         """Return for each workflow whether it may have spend that meets the conditions."""

@@ -198,8 +198,7 @@ class SqliteHistory(HistoryStore):
         with self._connection.errors():
             compact(self._db)
             with self._connection.snapshot():
-                found = sums(self._db, by, first, last, starts=starts, where=where)
-        return iter(found)
+                return sums(self._db, by, first, last, starts=starts, where=where)
 
     def spent_most(self, asked: Most) -> MostSpent | None:
         with self._connection.errors():

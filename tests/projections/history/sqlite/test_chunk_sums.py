@@ -118,7 +118,7 @@ def test_sums_answer_as_the_spend_itself(
                     key = (period_of(row.quarter), *(value_of(name, of) for name in by))
                     expected[key] = [one + getattr(row, name) for one, name in zip(expected[key], AMOUNTS, strict=True)]
                     lasts[key] = max(lasts.get(key, row.quarter), row.quarter)
-        made = sums(db, by, first, last, starts=starts, where=where)
+        made = list(sums(db, by, first, last, starts=starts, where=where))
         found = {(period_of(one.quarter), *one.group): one for one in made}
         assert {key: one.amounts for key, one in found.items()} == expected
         assert len(found) == len(made)
