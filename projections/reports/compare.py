@@ -10,6 +10,7 @@ from fractions import Fraction
 from ledger.errors import InvalidInput
 from projections.history.store import HistoryStore
 from projections.reports.dimensions import Value, parsed_where
+from projections.reports.filters import spend_filter
 from projections.reports.periods import quarters
 from projections.reports.spend_report import Line, SpendQuery, merged, spend_report
 from projections.reports.tags import TagRules
@@ -145,8 +146,9 @@ def compare(
     """
     found, lines = list[Side](), list[dict[tuple[Value, ...], Line]]()
     for text, query in zip(texts, queries, strict=True):
-        made = spend_report(history, replace(query, by=by), zone, rules=rules)
-        workflows = spend_report(history, replace(query, by=("workflow",)), zone, rules=rules, limit=1)
+        filtered = spend_filter(history, query.where, rules)
+        made = spend_report(history, replace(query, by=by), zone, rules=rules, filtered=filtered)
+        workflows = spend_report(history, replace(query, by=("workflow",)), zone, limit=1, filtered=filtered)
         found.append(Side(text, made.total, len(workflows.lines) + workflows.left_out))
         lines.append({line.group: line for line in made.lines})
     groups = dict.fromkeys([*lines[0], *lines[1]])

@@ -139,8 +139,8 @@ def dimension(
     if name in DIMENSIONS:
         return DIMENSIONS[name]
     key = name.removeprefix(_TAG)
-    if known is not None:
-        keys = {key for rule in rules for key in rule.set}
+    keys = {key for rule in rules for key in rule.set}
+    if known is not None and key not in keys:
         keys |= {key for tags in known("tags") if tags for key in orjson.loads(str(tags))}
         if key not in keys:
             raise InvalidInput(f"{where} {_unknown(name, keys)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 from ledger.errors import InvalidInput
@@ -46,9 +47,10 @@ def spend_filter(history: HistoryStore, conditions: Conditions, rules: TagRules)
         HistoryUnavailable: the store cannot be used.
     """
     of_spend, exact, rest = None, list[tuple[Group, tuple[Value, ...]]](), list[tuple[Dimension, tuple[str, ...]]]()
+    known = cache(history.row_values)
     for name, asked in conditions:
-        one = dimension(name, rules, history.row_values, where="where")
-        values = one.exact(asked, history.row_values)
+        one = dimension(name, rules, known, where="where")
+        values = one.exact(asked, known)
         if of_spend is None and one.is_of_spend:
             of_spend = name
         if values is None:

@@ -113,6 +113,7 @@ def spend_report(
     descending: bool = False,
     shown_as: Callable[[str, Value], Value] | None = None,
     limit: int | None = None,
+    filtered: SpendFilter | None = None,
 ) -> Report:
     """Return the lines of a query: by period, and within one by cost, the highest first.
 
@@ -122,12 +123,13 @@ def spend_report(
         rules: see `dimensions.dimension`.
         descending: the latest period first.
         shown_as: returns the value that is shown for one of a dimension; those with the same one are one line.
+        filtered: the query's conditions; None: they are made here.
 
     Raises:
         InvalidInput: a name is no dimension and no tag, or a value is none of its dimension.
         HistoryUnavailable: the store cannot be used.
     """
-    filtered = spend_filter(history, query.where, rules)
+    filtered = filtered or spend_filter(history, query.where, rules)
     total, dated = Line(unknown=without_reading(history, query.first, query.last, filtered)), dict[str, int]()
     made = None if limit is None else _most(history, query, limit, rules, filtered)
     sums = (
@@ -232,7 +234,7 @@ def spend_sums(
     dates it, and packed figures. Several have the same names where the columns of a dimension differ.
 
     Args:
-        filtered: those of the query's conditions; None: they are made here.
+        filtered: see `spend_report`.
         by_quarter: the sums of each quarter hour, and not of the query's periods.
     """
     filtered = filtered or spend_filter(history, query.where, rules)

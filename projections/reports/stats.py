@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 from projections.history.packed import cost_of
 from projections.history.store import HistoryStore
@@ -93,18 +93,19 @@ def stats(history: HistoryStore, query: SpendQuery, zone: tzinfo | None, *, rule
     last, size = _last_runs(history, query), len(query.by)
     filtered = spend_filter(history, query.where, rules)
     for _, values, model, _, packed in spend_sums(history, whole, zone, rules=rules, filtered=filtered):
-        group, run = values[:size], (values[-3], values[-2], values[-1])
-        adw_id, _, number = run
-        if number != 1:
-            last[adw_id] = max(last.get(adw_id, 0), int(number or 0))
+        run: Any = values[size:]
+        if run[-1] != 1:
+            last[run[0]] = max(last.get(run[0], 0), int(run[-1] or 0))
         if packed:
+            group = values[:size]
             line, runs = spent.get(group) or spent.setdefault(group, (Line(), {}))
             line.packed[model] = line.packed.get(model, 0) + packed
             runs[run] = runs.get(run, 0) + cost_of(packed)
     every = _Runs()
     for _, runs in spent.values():
-        for run, cost in runs.items():
+        for run, cost in runs.items() if every else ():
             every[run] = every.get(run, 0) + cost
+        every = every or dict(runs)
     total = merged([line for line, _ in spent.values()])
     total.unknown = without_reading(history, query.first, query.last, filtered)
     found = [_stats(group, line, runs, last) for group, (line, runs) in spent.items()]
@@ -132,14 +133,15 @@ def quantile(costs: Sequence[int], percent: int) -> int:
 
 
 def _stats(group: tuple[Value, ...], sums: Line, runs: _Runs, last: Mapping[Value, int]) -> Stats:
-    costs, failed, repeated, wasted = dict[Value, int](), dict[Value, int](), list[int](), 0
-    for (adw_id, status, run), cost in runs.items():
-        costs[adw_id] = costs.get(adw_id, 0) + cost
-        is_repeated = int(run or 0) < last.get(adw_id, 0)
-        if is_repeated:
-            repeated.append(cost)
-        if status == "failed":
-            failed[adw_id] = failed.get(adw_id, 0) + cost
-        if is_repeated or status == "failed":
-            wasted += cost
-    return Stats(group, sums, sorted(costs.values()), len(runs), list(failed.values()), repeated, wasted)
+    failed = _by_workflow({run: cost for run, cost in runs.items() if run[1] == "failed"})
+    again = {run: cost for run, cost in runs.items() if int(run[2] or 0) < last.get(run[0], 0)} if last else {}
+    wasted = sum(failed.values()) + sum(cost for run, cost in again.items() if run[1] != "failed")
+    costs = sorted(_by_workflow(runs).values())
+    return Stats(group, sums, costs, len(runs), list(failed.values()), list(again.values()), wasted)
+
+
+def _by_workflow(runs: _Runs) -> dict[Value, int]:
+    costs = dict[Value, int]()
+    for run, cost in runs.items():
+        costs[run[0]] = costs.get(run[0], 0) + cost
+    return costs
