@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final, Literal, cast
 
 from ledger.events import money
 from projections.documents.types import About, AdwIdText, NotRequired, TypedDict, Usd, document
-from projections.folding.spend import AMOUNTS
 from projections.reports.dimensions import Value
 from projections.reports.periods import Per, day_of
 from projections.reports.spend_report import SESSIONS, Line, Report, at_least, total_tokens
@@ -170,19 +169,19 @@ def unpriced_document(unpriced: Mapping[str, tuple[int, int]]) -> dict[str, Unpr
 
 def spend_figures(amounts: Sequence[int]) -> SpendFigures:
     """Return what amounts in the order of `AMOUNTS` say."""
-    by_name = dict(zip(AMOUNTS, amounts, strict=True))
+    cost, read, cache_write, cache_write_1h, cache_read, output, searches, unpriced, unpriced_tokens, _ = amounts
     return {
-        "cost_usd": money.to_wire(by_name["cost_nanousd"]),
+        "cost_usd": money.to_wire(cost),
         "at_least": at_least(amounts),
-        "input_tokens": by_name["input_tokens"],
-        "cache_write_tokens": by_name["cache_write_tokens"],
-        "cache_write_1h_tokens": by_name["cache_write_1h_tokens"],
-        "cache_read_tokens": by_name["cache_read_tokens"],
-        "output_tokens": by_name["output_tokens"],
+        "input_tokens": read,
+        "cache_write_tokens": cache_write,
+        "cache_write_1h_tokens": cache_write_1h,
+        "cache_read_tokens": cache_read,
+        "output_tokens": output,
         "total_tokens": total_tokens(amounts),
-        "web_search_requests": by_name["web_search_requests"],
-        "unpriced_events": by_name["unpriced_events"],
-        "unpriced_tokens": by_name["unpriced_tokens"],
+        "web_search_requests": searches,
+        "unpriced_events": unpriced,
+        "unpriced_tokens": unpriced_tokens,
     }
 
 
@@ -192,7 +191,7 @@ def _line(period: Period, made: Report, line: Line, zone: tzinfo | None, *, brea
         session_id, adw_id = line.group[: len(SESSIONS)]
         day = day_of(line.quarter, zone).isoformat()
         found |= {"session_id": session_id, "adw_id": adw_id, "last_activity": day}
-    found |= _named(period, made, line) | {"models": sorted(line.models)}
+    found |= _named(period, made, line) | {"models": sorted(line.packed)}
     return cast(SpendLine, found | _sums(line, breakdown=breakdown))
 
 
@@ -214,7 +213,10 @@ def named_group(by: Sequence[str], values: Sequence[Value]) -> dict[str, Any]:
 
 
 def _sums(line: Line, *, breakdown: bool) -> SpendTotal:
-    found = cast(SpendTotal, {**spend_figures(line.amounts), "at_least": line.at_least})
+    models = {name: spend_figures(amounts) for name, amounts in sorted(line.models.items())}
+    whole = next(iter(models.values())) if len(models) == 1 else spend_figures(line.amounts)
+    found = cast(SpendTotal, {**whole})
+    found["at_least"] = line.unknown > 0 or any(figures["at_least"] for figures in models.values())
     if breakdown:
-        found["by_model"] = {name: spend_figures(amounts) for name, amounts in sorted(line.models.items())}
+        found["by_model"] = models
     return found

@@ -6,6 +6,7 @@ negative figure borrows from the lane above, as digits do.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -18,6 +19,9 @@ _BITS: Final = 8 * LANE_BYTES
 _MASK: Final = (1 << _BITS) - 1
 _HALF: Final = 1 << (_BITS - 1)
 _HALVES: Final = sum(_HALF << (_BITS * at) for at in range(len(AMOUNTS)))
+_LANES: Final = struct.Struct("<" + "QI" * len(AMOUNTS))
+_NONE: Final = _HALF >> 64
+"""The upper part of a lane, raised by a half, whose figure is not negative and has 64 bits at most."""
 _SHIFTS: Final = [_BITS * at for at in range(len(AMOUNTS))]
 
 
@@ -30,8 +34,8 @@ def unpack(packed: int) -> Amounts:
     """Return the figures of an integer, or of a sum of such, in the order of `AMOUNTS`."""
     if not packed:
         return [0] * len(AMOUNTS)
-    raised = packed + _HALVES
-    return [(raised >> shift & _MASK) - _HALF for shift in _SHIFTS]
+    halves = iter(_LANES.unpack((packed + _HALVES).to_bytes(_LANES.size, "little")))
+    return [low if high == _NONE else (high << 64 | low) - _HALF for low, high in zip(halves, halves, strict=True)]
 
 
 def cost_of(packed: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final
 
 from projections.folding.spend import AMOUNTS, Amounts
@@ -12,7 +13,9 @@ from projections.reports.dimensions import Value
 
 __all__ = ["Line", "at_least", "merged", "total_tokens"]
 
-_COUNTED: Final = [AMOUNTS.index(f"{kind}_tokens") for kind in ("input", "cache_write", "cache_read", "output")]
+_COUNTED: Final = itemgetter(
+    *(AMOUNTS.index(f"{kind}_tokens") for kind in ("input", "cache_write", "cache_read", "output"))
+)
 _UNPRICED: Final = (AMOUNTS.index("unpriced_events"), AMOUNTS.index("unpriced_tokens"))
 _PARTIAL: Final = AMOUNTS.index("partial")
 
@@ -93,4 +96,4 @@ def at_least(amounts: Sequence[int]) -> bool:
 
 def total_tokens(amounts: Sequence[int]) -> int:
     """Return the sum of input, cache writes, cache reads and output."""
-    return sum(amounts[at] for at in _COUNTED)
+    return sum(_COUNTED(amounts))

@@ -98,6 +98,8 @@ class Report:
 
     def groups(self) -> list[Line]:
         """Return what each group adds up to over all periods, the one with the highest cost first."""
+        if self.query.per is None:
+            return sorted(self.lines, key=_highest_first)
         found: dict[tuple[Value, ...], Line] = {}
         for line in self.lines:
             found.setdefault(line.group, Line(None, line.group)).take_line(line)

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
+from heapq import nlargest
 from itertools import chain, compress, groupby, repeat
 from operator import add, itemgetter
 from typing import Any, Final
@@ -123,7 +124,8 @@ class _Keys:
         self._columns = columns_of(self.by, derived)
         self.decides = bool(self._tests or self._columns)
         self._group_of = grouping(self._columns, self.by, derived)
-        self._key = self._numbered if self.by == self._columns and not derived else cache(self._derived)
+        self._is_plain = self.by == self._columns and not derived
+        self._key = self._numbered if self._is_plain else cache(self._derived)
         self._shift = shift
 
     def _numbered(self, group: tuple[Any, ...]) -> int:
@@ -138,6 +140,9 @@ class _Keys:
         if not self.decides:
             return [0] * count
         each = zip(*(columns[name] for name in self._columns), strict=True) if self._columns else repeat((), count)
+        if not self._tests and self._is_plain:
+            groups, shift = self.groups, self._shift
+            return [groups.setdefault(values, len(groups)) << shift for values in each]
         if not self._tests:
             return list(map(self._key, each))
         met = zip(*([value in asked for value in columns[name]] for name, asked in self._tests), strict=True)
@@ -216,11 +221,11 @@ class _Question:
         spent, others = dict[int, int](), defaultdict[int, int](int)
         for key, packed in self._sums.items():
             if packed:
-                spent[key >> _COLUMN] = spent.get(key >> _COLUMN, 0) + packed
+                group = key >> _COLUMN
+                spent[group] = spent.get(group, 0) + packed
                 others[key & _LOW] += packed
-        ranks, limit = self._ranks(spent, latest=latest), 0
-        if ranks:
-            limit = sorted(ranks.values())[-min(count, len(ranks))]
+        ranks = self._ranks(spent, latest=latest)
+        limit = min(nlargest(count, ranks.values()), default=0)
         first, names = [group for group, rank in ranks.items() if rank >= limit], list(self._names.groups)
         keys = [group << _COLUMN | name for group in first for name in range(len(names))]
         chosen = {key: self._sums[key] for key in keys if key in self._sums}
@@ -236,8 +241,9 @@ class _Question:
             return {group: cost_of(packed) for group, packed in spent.items()}
         ranks = dict.fromkeys(spent, -_FIRST_QUARTER)
         for key, quarter in self._lasts.items():
-            if ranks.get(key >> _COLUMN, quarter) < quarter:
-                ranks[key >> _COLUMN] = quarter
+            group = key >> _COLUMN
+            if ranks.get(group, quarter) < quarter:
+                ranks[group] = quarter
         return ranks
 
     def found(self) -> Iterator[SpendSum]:
