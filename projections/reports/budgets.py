@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 
-from ledger.events import money, timestamps
+from ledger.events import money
 from ledger.text import counted
 from projections.folding.breakdown import basis_of, summarise
 from projections.folding.fold import RUNNING, State
 from projections.folding.projection import moves_of
 from projections.folding.row import FIGURE_MAX, Row, is_held, spend
-from projections.folding.spend import QUARTER_SECONDS, quarter_of
+from projections.folding.spend import quarter_of
 from projections.history.idle import is_moved
 from projections.history.store import HistoryStore
-from projections.reports.periods import Per
+from projections.reports.periods import Per, start_of
 
 __all__ = [
     "WARN_AT",
@@ -266,10 +266,9 @@ def ended_near_or_over(
     Raises:
         HistoryUnavailable: the store cannot be used.
     """
-    since = None if first is None else timestamps.to_wire(datetime.fromtimestamp(first * QUARTER_SECONDS, UTC))
     share = min((*budgets.warn_at, Decimal(1)))
     cost_from = _WITH_THEIR_OWN if budgets.lowest is None else int(budgets.lowest * share)
-    rows = history.rows(since=since, cost_from=cost_from)
+    rows = history.rows(since=start_of(first), cost_from=cost_from)
     ended = [(row, row.last_activity) for row in rows if row.status != RUNNING]
     within = [row for row, at in ended if at is not None and (last is None or quarter_of(at) <= last)]
     return near_or_over(within, budgets)

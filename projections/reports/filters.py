@@ -7,11 +7,10 @@ from functools import cache
 from typing import NamedTuple
 
 from ledger.errors import InvalidInput
-from ledger.events import timestamps
-from projections.folding.spend import QUARTER_SECONDS
 from projections.history.query import LIMIT_MAX, Page, Query, totals_of
 from projections.history.store import Group, HistoryStore, Where
 from projections.reports.dimensions import Dimension, Value, dimension
+from projections.reports.periods import start_of
 from projections.reports.tags import TagRules
 
 __all__ = ["Conditions", "NotOfWorkflows", "SpendFilter", "page_where", "spend_filter", "without_reading"]
@@ -70,7 +69,7 @@ def without_reading(history: HistoryStore, first: int | None, last: int | None, 
     """
     if filtered.of_spend is not None:
         return 0
-    since, until = _wire(first), _wire(None if last is None else last + 1)
+    since, until = start_of(first), start_of(None if last is None else last + 1)
     return _page(history, Query(basis="none", since=since, until=until, limit=1), filtered).totals.count
 
 
@@ -105,11 +104,3 @@ def _page(history: HistoryStore, query: Query, filtered: SpendFilter) -> Page:
         rows += history.page(replace(query, limit=LIMIT_MAX, offset=offset)).rows
     rows = [row for row in rows if all(one.matches_row(row, asked) for one, asked in filtered.rest)]
     return Page(rows[query.offset : query.offset + query.limit], totals_of(rows))
-
-
-def _wire(quarter: int | None) -> str | None:
-    """The start of a quarter hour; None where the calendar has none."""
-    try:
-        return None if quarter is None else timestamps.to_wire(timestamps.from_unix(quarter * QUARTER_SECONDS))
-    except (OverflowError, ValueError, OSError):
-        return None

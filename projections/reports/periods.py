@@ -9,9 +9,21 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Final, Literal
 
+from ledger.events import timestamps
 from projections.folding.spend import QUARTER_SECONDS
 
-__all__ = ["PERIODS", "Per", "bounds_of", "day_of", "label_of", "minute_of", "month_days", "quarters", "starts_of"]
+__all__ = [
+    "PERIODS",
+    "Per",
+    "bounds_of",
+    "day_of",
+    "label_of",
+    "minute_of",
+    "month_days",
+    "quarters",
+    "start_of",
+    "starts_of",
+]
 
 Per = Literal["day", "week", "month"]
 
@@ -35,6 +47,14 @@ def minute_of(at: float, zone: tzinfo | None) -> str:
         return f"{datetime.fromtimestamp(at, zone):%Y-%m-%d %H:%M}"
     except (OverflowError, ValueError, OSError):
         return (date.min if at < 0 else date.max).isoformat()
+
+
+def start_of(quarter: int | None) -> str | None:
+    """Return the start of a quarter hour in the ledger's spelling; None of None, and where the calendar has none."""
+    try:
+        return None if quarter is None else timestamps.to_wire(timestamps.from_unix(quarter * QUARTER_SECONDS))
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def label_of(per: Per, day: date) -> str:

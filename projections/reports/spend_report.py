@@ -22,7 +22,7 @@ from projections.history.store import Derived, Group, HistoryStore, Most, MostSp
 from projections.reports.dimensions import Value, dimension
 from projections.reports.filters import Conditions, SpendFilter, spend_filter, without_reading
 from projections.reports.line import Line, at_least, merged, total_tokens
-from projections.reports.periods import Per, day_of, label_of, starts_of
+from projections.reports.periods import Per, day_of, label_of, start_of, starts_of
 from projections.reports.tags import TagRules
 
 __all__ = [
@@ -278,7 +278,9 @@ def sessions_by_activity(
     """
     workflow_at = made.query.by.index("workflow")
     ids = {str(line.group[workflow_at]) for line in made.lines}
-    rows = history.rows() if len(ids) > _FEW else [row for row in map(history.row, ids) if row is not None]
+    first = start_of(min((line.quarter for line in made.lines), default=None))
+    few = len(ids) <= _FEW
+    rows = [row for row in map(history.row, ids) if row is not None] if few else history.rows(since=first)
     found = {row.adw_id: timestamps.moment(row.last_activity) for row in rows}
     latest = {adw_id: at.timestamp() for adw_id, at in found.items() if at is not None}
     for line in made.lines:
