@@ -7,7 +7,6 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
-from heapq import nlargest
 from itertools import chain, compress, groupby, repeat
 from operator import add, itemgetter
 from typing import Any, Final
@@ -111,42 +110,44 @@ class _Keys:
 
     Attributes:
         by: the groups that are made of them.
-        groups: the number of each group.
         decides: whether these columns are asked for.
     """
 
     def __init__(self, among: Sequence[Group], by: Sequence[Group | Derived], where: Where, shift: int = 0) -> None:
-        self.by = [name for name in by if {*columns_of([name], ())} <= {*among}]
-        self.groups: dict[tuple[Any, ...], int] = {}
-        derived = [(name, asked) for name, asked in where if isinstance(name, Derived) and {*name.columns} <= {*among}]
-        tests = [(name, asked) for name, asked in where if not isinstance(name, Derived) and name in among]
-        self._tests = [(name, frozenset(asked)) for name, asked in tests]
+        def of_these(name: Group | Derived) -> bool:
+            return {*columns_of([name], ())} <= {*among}
+
+        self.by = list(filter(of_these, by))
+        self._ids: dict[Any, int] = {}
+        derived = [(name, asked) for name, asked in where if isinstance(name, Derived) and of_these(name)]
+        self._tests = [
+            (name, frozenset(asked)) for name, asked in where if not isinstance(name, Derived) and of_these(name)
+        ]
         self._columns = columns_of(self.by, derived)
         self.decides = bool(self._tests or self._columns)
-        self._group_of = grouping(self._columns, self.by, derived)
-        self._is_plain = self.by == self._columns and not derived
-        self._key = self._numbered if self._is_plain else cache(self._derived)
+        self._are_groups = self.by == self._columns and not derived
+        self._is_one = self._are_groups and len(self._columns) == 1
+        self._group_of = cache(grouping(self._columns, self.by, derived))
         self._shift = shift
-
-    def _numbered(self, group: tuple[Any, ...]) -> int:
-        return self.groups.setdefault(group, len(self.groups)) << self._shift
-
-    def _derived(self, values: tuple[Any, ...]) -> int:
-        group = self._group_of(values)
-        return _LEFT_OUT if group is None else self._numbered(group)
 
     def of(self, columns: Mapping[Group, Sequence[Any]], count: int) -> list[int]:
         """Return the parts of the keys of so many values of columns."""
         if not self.decides:
             return [0] * count
-        each = zip(*(columns[name] for name in self._columns), strict=True) if self._columns else repeat((), count)
-        if not self._tests and self._is_plain:
-            groups, shift = self.groups, self._shift
-            return [groups.setdefault(values, len(groups)) << shift for values in each]
-        if not self._tests:
-            return list(map(self._key, each))
-        met = zip(*([value in asked for value in columns[name]] for name, asked in self._tests), strict=True)
-        return [self._key(values) if all(one) else _LEFT_OUT for values, one in zip(each, met, strict=True)]
+        ids, shift = self._ids, self._shift
+        if self._is_one:  # without a tuple for each of many sessions
+            keys = [ids.setdefault(one, len(ids)) << shift for one in columns[self._columns[0]]]
+        else:
+            each = zip(*(columns[name] for name in self._columns), strict=True) if self._columns else repeat((), count)
+            made = each if self._are_groups else map(self._group_of, each)
+            keys = [_LEFT_OUT if one is None else ids.setdefault(one, len(ids)) << shift for one in made]
+        for name, asked in self._tests:
+            keys = [key if value in asked else _LEFT_OUT for key, value in zip(keys, columns[name], strict=True)]
+        return keys
+
+    def groups(self) -> list[tuple[Any, ...]]:
+        """Return the groups in the order of their numbers."""
+        return [(one,) for one in self._ids] if self._is_one else list(self._ids) or [()]
 
 
 class _Question:
@@ -216,7 +217,8 @@ class _Question:
 
     def most(self, count: int, *, latest: bool) -> MostSpent | None:
         """Return the groups that come first; None when two kinds of evidence date one model, which may cancel out."""
-        if len({model for model, _ in self._names.groups}) < len(self._names.groups):
+        names = self._names.groups()
+        if len({group[:1] for group in names}) < len(names):
             return None
         spent, others = dict[int, int](), defaultdict[int, int](int)
         for key, packed in self._sums.items():
@@ -225,8 +227,8 @@ class _Question:
                 spent[group] = spent.get(group, 0) + packed
                 others[key & _LOW] += packed
         ranks = self._ranks(spent, latest=latest)
-        limit = min(nlargest(count, ranks.values()), default=0)
-        first, names = [group for group, rank in ranks.items() if rank >= limit], list(self._names.groups)
+        limit = min(sorted(ranks.values())[-count:], default=0)
+        first = [group for group, rank in ranks.items() if rank >= limit]
         keys = [group << _COLUMN | name for group in first for name in range(len(names))]
         chosen = {key: self._sums[key] for key in keys if key in self._sums}
         for key, packed in chosen.items():
@@ -255,7 +257,7 @@ class _Question:
         parts = (self._rows, self._names, self._sessions)
         order = [name for part in parts for name in part.by]
         arranged = _picker([order.index(name) for name in self._by])
-        rows, names, sessions = (list(part.groups) or [()] for part in parts)
+        rows, names, sessions = (part.groups() for part in parts)
         quarter, periods, lasts = self._latest, self._periods.quarters, self._lasts
         for key, packed in sums.items():
             if lasts is not None:
