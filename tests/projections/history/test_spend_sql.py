@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from projections.folding.spend import AMOUNTS
 from projections.history.spend_sql import sums_query
-from projections.history.store import Group, Where
+from projections.history.store import Group
 
 spends = st.lists(
     st.tuples(
@@ -35,7 +35,7 @@ def test_a_query_sums_what_lies_in_its_bounds_by_its_groups(
     spent: list[tuple[int, str, str | None, int]],
     by: tuple[Group, ...],
     first: int | None,
-    where: Where,
+    where: list[tuple[Group, tuple[str | int | None, ...]]],
 ) -> None:
     names = ("quarter", "adw_id", "agent", *AMOUNTS)
     with closing(sqlite3.connect(":memory:")) as db:

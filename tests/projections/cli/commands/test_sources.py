@@ -15,9 +15,10 @@ from ledger.sources.agents import AGENTS
 from ledger.sources.coverage import DECLINED
 from ledger.storage.directory_store import DirectoryStore
 from projections.folding.tools import split_tools
+from tests.command import Done
 from tests.conftest import PROJECT
 from tests.ledger.sources.agent_home import use_agents
-from tests.projections.cli.test_app import Done, Run, run
+from tests.projections.cli.test_app import Run, run
 
 __all__ = ["run"]
 
