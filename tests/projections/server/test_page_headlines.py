@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 
 from ledger.events.annotations import workflow_moved
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
-from tests.projections.server.browsing import WIDE, Visit, expect, settled
+from tests.projections.server.browsing import WIDE, Visit, expect, live, settled
 from tests.projections.server.conftest import Here
 from tests.waiting import until
 
@@ -60,6 +60,28 @@ def test_a_row_says_at_its_headline_what_its_figure_is_not(visit: Visit, server:
     page = visit.open("#/health")
     expect(page.locator("main")).to_contain_text("Rows follow their ledgers, but for 1 ledger that cannot be replayed.")
     expect(page.locator("main")).not_to_contain_text("Every chain verified")
+
+
+def test_damage_that_a_visit_finds_is_said_at_the_headline_at_once(visit: Visit, server: Here) -> None:
+    server.ledgers.append([cost_observed("w", cost_usd="1.00"), cost_observed("w", cost_usd="2.00")])
+    expect(visit.open("#/workflows/w").locator(".headline")).to_have_text("● running$2.00")
+    ledger = server.data / "ledgers" / "w.jsonl"
+    ledger.write_bytes(ledger.read_bytes().replace(b'"1.00"', b'"9.00"'))
+    assert server.client.get("/api/health").json()["problems"] == {}  # its size is what it was
+    visit.page.reload()
+    expect(visit.page.locator(".headline")).to_have_text("● running$2.00damaged: not up to date")
+
+
+def test_an_open_page_says_that_its_workflow_was_removed_and_shows_it_when_it_is_put_back(
+    visit: Visit, server: Here
+) -> None:
+    server.ledgers.append([cost_observed("w", cost_usd="1.00"), workflow_ended("w", "completed")])
+    page = visit.open("#/workflows/w")
+    live(page)
+    assert server.client.delete("/api/workflow-history/w").is_success
+    expect(page.locator("main")).to_contain_text("No workflow is called “w” here.")
+    assert server.client.post("/api/workflow-history/w/put-back").is_success
+    expect(page.locator(".headline")).to_have_text("✓ completed$1.00")
 
 
 def test_a_moved_row_says_where_its_cost_counts(visit: Visit, server: Here) -> None:

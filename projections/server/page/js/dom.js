@@ -155,7 +155,7 @@ export const loading = () => h("p", { class: "loading" }, "Loading…");
 
 /**
  * A part of a page that loads by itself: it shows that it loads, or why it could not, and keeps its content when a
- * later load fails.
+ * later load fails. `load` returns the error that kept it from loading, if any.
  * @param {() => Promise<Child>} produce
  * @param {AbortSignal} signal
  * @param {HTMLElement} element what shows it; one that has content keeps it meanwhile
@@ -177,6 +177,8 @@ export function part(produce, signal, element = h("div", { class: "part" })) {
       if (shown) element.querySelector(":scope > .problem")?.remove();
       if (shown) element.prepend(problem(error, load));
       else fill(element, problem(error, load));
+      element.removeAttribute("aria-busy");
+      return error;
     }
     element.removeAttribute("aria-busy");
   };

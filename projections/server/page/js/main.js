@@ -15,8 +15,8 @@ import { workflow } from "./pages/workflow.js";
 import { workflows } from "./pages/workflows.js";
 
 /**
- * `moved`: another page was shown before, so nothing of this one is there yet.
- * @typedef {{path: string[], query: URLSearchParams, signal: AbortSignal, scope: string | null, moved: boolean}} View
+ * `moved`: another page was shown before, so nothing of this one is there yet; `reopen` shows the page anew.
+ * @typedef {{path: string[], query: URLSearchParams, signal: AbortSignal, scope: string | null, moved: boolean, reopen: () => void}} View
  */
 
 const PAGES = { "": overview, workflows, spend, health };
@@ -64,7 +64,7 @@ async function show() {
       return entered(moved);
     }
     const scope = access.token_needed || access.scope ? access.scope : "admin";
-    const shown = page(main, { path, query, signal, scope, moved }); // its heading is there at once
+    const shown = page(main, { path, query, signal, scope, moved, reopen: show }); // its heading is there at once
     entered(moved && before !== null);
     await shown;
   } catch (error) {

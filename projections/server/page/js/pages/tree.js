@@ -33,8 +33,9 @@ export function treeOf(id, rowNow, chosen, ways, signal) {
     return drawn.element;
   }, signal);
   const load = async () => {
-    await loaded.load();
+    const failed = await loaded.load();
     ways.loaded();
+    return failed;
   };
   const timer = setInterval(() => isActive(rowNow()) && drawn?.tick(), TICK_MS);
   signal.addEventListener("abort", () => clearInterval(timer));

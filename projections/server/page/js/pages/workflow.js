@@ -15,9 +15,11 @@ import { treeOf } from "./tree.js";
 
 const AUDIT_SHOWN = 10;
 const NAMES_SHOWN = 10;
+/** How the API refuses to read a damaged ledger. */
+const DAMAGED = 409;
 
 /** @param {HTMLElement} main @param {import("../main.js").View} view */
-export async function workflow(main, { path, query, signal, scope }) {
+export async function workflow(main, { path, query, signal, scope, reopen }) {
   const id = path[1];
   const shown = { branch: branchIn(query), runs: [], open: openStep };
   const facts = h("div", {}, loading()),
@@ -43,7 +45,11 @@ export async function workflow(main, { path, query, signal, scope }) {
   const course = courseOf(id, () => row, ways, () => shown, signal);
   const audit = part(async () => auditTable(await api.audit(id, signal)), signal);
   const tree = treeOf(id, () => row, shown, { choose, toEvent: list.show, loaded: course.draw }, signal);
-  const loadParts = () => Promise.all([course.load(), tree.load(), audit.load(), list.load()]);
+  const loadParts = async () => {
+    const failed = await Promise.all([course.load(), tree.load(), audit.load(), list.load()]);
+    const found = failed.find((error) => error?.status === DAMAGED);
+    if (found && !damage) fill(facts, head(row, (damage = found.message))); // the server has only now noticed it
+  };
   /** Mark a branch in the tree and in the chart, and list its events alone; Back undoes it. */
   function choose(branch, focus) {
     shown.branch = branch;
@@ -59,8 +65,9 @@ export async function workflow(main, { path, query, signal, scope }) {
     await list.show(move.seq);
   }
   const again = calmly(async () => {
-    const now = await read().catch(() => null);
-    if (now && !signal.aborted) show(now);
+    const now = await read().catch((error) => (error.status === 404 ? reopen() : null)); // it was removed
+    if (signal.aborted) return;
+    if (now) show(now);
     await loadParts();
   }, signal);
   live.addEventListener(
@@ -73,6 +80,7 @@ export async function workflow(main, { path, query, signal, scope }) {
     { signal },
   );
   live.addEventListener("again", again, { signal });
+  live.addEventListener("removed", ({ detail }) => detail === id && again(), { signal });
 
   fill(
     main,
