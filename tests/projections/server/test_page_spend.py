@@ -95,6 +95,45 @@ def test_what_caching_saved_or_cost_is_said_with_what_is_not_known(visit: Visit,
         expect(visit.open(f"#/spend{where}").locator(".card").last).to_have_text(re.compile(says))
 
 
+def test_one_end_of_the_days_in_an_address_gives_the_days_up_to_it_or_from_it(visit: Visit, server: Here) -> None:
+    server.ledgers.append([cost_observed("w", cost_usd="1.00", observed_at=NOW - timedelta(days=200))])
+    for asked, days in {
+        "until=2026-01-31": ("2026-01-02", "2026-01-31"),
+        "since=2026-02-31&until=2026-03-01": ("2026-01-31", "2026-03-01"),
+        "since=2026-03-01&until=2026-01-01": ("2026-01-01", "2026-03-01"),
+        f"since={day(-9)}": (day(-9), day(-9)),
+        f"since={day(9)}": (day(9), day(0)),
+    }.items():
+        page = visit.open(f"#/spend?{asked}")
+        for field, value in zip(("From", "to"), days, strict=True):
+            expect(page.get_by_label(field, exact=True)).to_have_value(value)
+
+
+def test_a_long_time_is_drawn_from_its_first_spend_to_its_last_with_what_is_between(visit: Visit, server: Here) -> None:
+    for at in ("2026-01-30", "2026-02-08"):
+        server.ledgers.append([cost_observed(f"w-{at}", model="opus", cost_usd="1.00", observed_at=f"{at}T12:00:00Z")])
+    page = visit.open("#/spend?since=1990-01-01&until=2040-01-01")
+    labels = page.locator(".chart text").all_text_contents()
+    assert [one for one in labels if "$" not in one] == [
+        *("Jan 30" if NOW.year == 2026 else "Jan 30, 2026", "Jan 31"),
+        *(f"Feb {date}" for date in range(1, 9)),
+    ]
+    expect(page.locator(".chart rect")).to_have_count(2)
+
+
+def test_a_change_of_a_lower_bound_is_a_bound_too(visit: Visit, server: Here) -> None:
+    for name, ago, cost, partial in (("a", 40, "5.00", False), ("b", 30, "3.00", True), ("c", 20, "4.00", False)):
+        at = NOW - timedelta(days=ago)
+        server.ledgers.append([cost_observed(name, cost_usd=cost, partial=partial, observed_at=at)])
+    unpriced = cost_observed("d", model="home-made", usage={"output_tokens": 9}, observed_at=NOW - timedelta(days=1))
+    server.ledgers.append([unpriced])
+    for ago, says in {30: "▼ at most $2.00 (−40 %) less than", 20: "▲ at most $1.00 (+33 %) more than"}.items():
+        page = visit.open(f"#/spend?since={day(ago + 4)}&until={day(ago - 5)}")
+        expect(page.locator(".card").first).to_contain_text(says)
+    page = visit.open(f"#/spend?since={day(1)}&until={day(1)}")  # nothing before, and at least nothing now
+    expect(page.locator(".card").first).to_have_text(re.compile(r"^Totalunpriced\w{3}, \w{3} \d+, \d{4}$"))
+
+
 def test_what_is_hidden_on_one_page_is_shown_on_the_others(visit: Visit, server: Here) -> None:
     spent(server)
     page = visit.open(f"#/spend?{VIEW}")

@@ -3,8 +3,8 @@
 import { dollars, drawn, frame } from "./chart.js";
 import { colours, OTHERS, swatch } from "./colours.js";
 import { button, fill, h, s } from "./dom.js";
-import { many as counted, nanousd, periodBriefly, periodInFull, usd } from "./format.js";
-import { periodsOf } from "./periods.js";
+import { many as counted, nanousd, periodBriefly, periodInFull, plusDays, usd } from "./format.js";
+import { daysOf, periodsOf } from "./periods.js";
 import { here } from "./router.js";
 
 const DESCRIBED = 8;
@@ -13,13 +13,20 @@ const DESCRIBED_MOST = 16;
 const OTHERS_MOST = 500n;
 /** So many times the median, and a period dwarfs the others: logarithms are offered. */
 const DWARFED = 20;
+/** In a longer time, what is before the first spend and after the last is not drawn. */
+const LONG_DAYS = 400;
 
 /** What viewers hid, by page and what the spend is split by, and whether they chose logarithms; it stays when figures are renewed. */
 const hidden = new Map();
 let logarithms = false;
 
-/** The lines of each period, the oldest first; periods without spend are there too. */
+/** The lines of each period, the oldest first; periods without spend are there too, of a long time those between spend. */
 function byPeriod(spend, { since, until }, out) {
+  const spent = spend.lines.map(({ period }) => period).sort();
+  if (spent.length && since && plusDays(since, LONG_DAYS) < until) {
+    since = [since, daysOf(spent[0])[0]].sort()[1];
+    until = [until, daysOf(spent.at(-1))[1]].sort()[0];
+  }
   const bars = new Map(periodsOf(spend.period, since, until).map((period) => [period, []]));
   for (const { period, group, cost_usd: cost, at_least } of spend.lines) {
     if (!bars.has(period)) bars.set(period, []);

@@ -110,14 +110,19 @@ export const change = (nano, fell = "warn") =>
         `${nano > 0n ? "+" : ""}${usd(nano)}`,
       );
 
-/** How a sum changed against that of other days. @param {[string, string]} days the first and the last of those */
+/** How a sum changed against that of other days; null where lower bounds are alike. @param {[string, string]} days the first and the last of those */
 export function comparedWith(earlier, now, [since, until]) {
   const [was, is] = [nanousd(earlier.cost_usd), nanousd(now.cost_usd)];
+  const isLeast = now.at_least || earlier.at_least;
+  if (is === was && isLeast) return null;
   const more = is > was;
+  const bound = !isLeast ? "" : now.at_least && earlier.at_least ? "about " : now.at_least === more ? "at least " : "at most ";
   const part = was > 0n ? ` (${more ? "+" : ""}${percent((Number(is - was) / Number(was)) * 100)})` : "";
   return h("span", { title: `${earlier.cost_usd} USD` }, [
     h("br", {}),
-    is === was ? "as" : [more ? "▲ " : "▼ ", amount(more ? is - was : was - is), part, more ? " more than" : " less than"],
+    is === was
+      ? "as much as"
+      : [more ? "▲ " : "▼ ", bound, amount(more ? is - was : was - is), part, more ? " more than" : " less than"],
     " ",
     dates(since, until),
   ]);

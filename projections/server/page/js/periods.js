@@ -2,7 +2,8 @@
 
 import { day, plusDays } from "./format.js";
 
-const MOST = 400;
+/** So many periods a chart has at most: the days of fifty years. */
+const MOST = 20_000;
 const DAY_MS = 86_400_000;
 
 const dateOf = (text) => {

@@ -53,8 +53,9 @@ export const conditions = (of) =>
  */
 export function span(query, today) {
   const one = (name, otherwise) => (MEANINGS[name](query.get(name) ?? "") ? query.get(name) : otherwise);
-  const date = (name, otherwise) => (isDay(query.get(name)) ? query.get(name) : otherwise);
-  const [since, until] = [date("since", plusDays(today, -29)), date("until", today)].sort();
+  const date = (name) => (isDay(query.get(name)) ? query.get(name) : null);
+  const to = date("until") ?? [date("since") ?? today, today].sort()[1];
+  const [since, until] = [date("since") ?? plusDays(to, -29), to].sort();
   const where = query.getAll("where").filter(MEANINGS.where);
   return { by: one("by", "model"), period: one("period", "day"), since, until, where, sort: one("sort", "cost") };
 }
