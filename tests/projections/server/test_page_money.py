@@ -116,6 +116,7 @@ def test_a_drag_over_bars_chooses_their_days(visit: Visit) -> None:
         assert box is not None
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] - 5)
         act()
+        assert page.evaluate("getSelection().toString()") == ""  # no label of the axis
     expect(page).to_have_url(re.compile(f"since={day(5)}&until={day(3)}"))
     expect(bars(page)).to_have_count(3)
 
@@ -157,7 +158,9 @@ def test_the_palette_finds_a_workflow_and_keeps_a_view(visit: Visit) -> None:
     chosen(page, "Where it goes")
     found(page).filter(has_text="Save this view").click()
     expect(found(page).first).to_contain_text("Where it goes")
+    page.keyboard.type("what is typed")
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     visit.open("#/health")
     expect(chosen(page, "where it")).to_contain_text("saved view")
     page.keyboard.press("Enter")

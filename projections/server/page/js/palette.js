@@ -208,6 +208,7 @@ function mark() {
 function steer(event) {
   const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (by) chosen = (chosen + by + list.children.length) % (list.children.length || 1);
+  else if (event.key === "Escape") dialog.close(); // else the browser only empties the field
   else if (event.key === "Enter") list.children[chosen]?.click();
   else if (event.key === "Delete" && !input.value) list.children[chosen]?.querySelector(".forget")?.click();
   else return;
