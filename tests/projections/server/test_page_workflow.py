@@ -76,6 +76,16 @@ def test_a_branch_marks_its_steps_and_lists_its_events_and_back_undoes_it(visit:
     expect(page.locator(".chart .mine")).to_have_count(0)
 
 
+def test_a_model_lists_its_events_alone_and_back_undoes_it(visit: Visit) -> None:
+    page = visit.open("#/workflows/retried")
+    page.get_by_role("region", name="By model").get_by_role("link", name="opus").click()
+    expect(page.locator("#events tbody tr")).to_have_count(4)
+    assert (listed(page), page.url.endswith("/retried?model=opus")) == (["3", "4", "7", "8"], True)
+    expect(page.locator(".chart circle.mine")).to_have_count(4)
+    page.go_back()
+    expect(page.locator("#events tbody tr")).to_have_count(8)
+
+
 def test_a_step_of_the_chart_opens_its_event_and_its_branch(visit: Visit) -> None:
     page = visit.open("#/workflows/retried")
     page.locator(".chart circle").nth(2).click()

@@ -12,6 +12,9 @@ const rounds = new Intl.NumberFormat("en-US", { notation: "compact", maximumSign
 const MONTHS = new Intl.DateTimeFormat("en-US", { month: "short" });
 const DAYS = new Intl.DateTimeFormat("en-US", { weekday: "short", month: "short", day: "numeric", year: "numeric" });
 
+/** What no model or agent is named for, as the API calls it. */
+export const UNATTRIBUTED = "(unattributed)";
+
 /** The zone of this browser, in which days and times are shown. */
 export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 

@@ -1,11 +1,11 @@
 // Where a workflow's cost and tokens come from.
 
-import { cut, heads, says, table } from "../dom.js";
-import { count, nanousd, nanousdOrNothing, percent, rowCost } from "../format.js";
+import { cut, h, heads, says, table } from "../dom.js";
+import { count, nanousd, nanousdOrNothing, percent, rowCost, UNATTRIBUTED } from "../format.js";
 import { about, amount, lessLoud, share } from "../parts.js";
 
-/** By model: parts that sum to the total. */
-export function breakdown(row) {
+/** By model: parts that sum to the total. @param {(branch: object) => object} opens what a link has that lists a model's events alone */
+export function breakdown(row, opens) {
   const costs = row.cost_breakdown.by_model ?? {},
     used = row.token_breakdown.by_model ?? {};
   const all = (tokens) =>
@@ -24,9 +24,9 @@ export function breakdown(row) {
     columns: heads("Model/wide, Cost/figures, Share/figures, Tokens/figures"),
     most: 12,
     rows: names.map((one) => [
-      cut(one),
+      h("a", opens({ model: one === UNATTRIBUTED ? null : one }), cut(one)),
       !costs[one] && unpriced[one] ? "unpriced" : amount(nano(one)),
-      share(Number(nano(one)) / total),
+      !costs[one] && unpriced[one] ? "" : share(Number(nano(one)) / total),
       about(all(used[one])),
     ]),
     foot: [

@@ -3,14 +3,15 @@
 import { act } from "../actions.js";
 import { api } from "../api.js";
 import { cut, fill, h, heads, part, says, section, table } from "../dom.js";
-import { count, local, many, word } from "../format.js";
+import { count, day, local, many, UNATTRIBUTED, word } from "../format.js";
 import { calmly, live } from "../live.js";
 import { fact, workflowName } from "../parts.js";
+import { spansOf } from "../periods.js";
+import { link } from "../router.js";
 import { deliveries } from "./deliveries.js";
 
 const EVERY_MS = 5000;
 const SHOWN = 20;
-const UNATTRIBUTED = "(unattributed)";
 const good = (...text) => h("p", {}, h("span", { class: "good" }, "✓ "), text);
 const boxed = (...what) => h("div", { class: "quietly" }, what);
 const bad = (...text) => h("p", { class: "bad" }, "✕ ", text);
@@ -120,9 +121,15 @@ function ledgers(found) {
   );
 }
 
+/** Where a model's usage leads: the workflows of a year that have some. */
+function behind(model) {
+  const [, since, until] = spansOf(day(new Date())).year;
+  return link(["spend"], { by: "workflow", period: "month", since, until, where: `model=${model === UNATTRIBUTED ? "" : model}` });
+}
+
 function unpriced(models) {
   const rows = Object.entries(models).map(([model, { events, tokens }]) => [
-    cut(model),
+    h("a", { href: behind(model) }, cut(model)),
     count(events),
     count(tokens),
     model === UNATTRIBUTED ? "its source names no model" : h("code", {}, `costledger prices -- ${word(model)}`),

@@ -37,7 +37,7 @@ export async function workflow(main, { path, query, signal, scope, reopen }) {
     row = now;
     fill(facts, head(row, damage));
     if (before !== null && before !== rowCost(row)) flash(facts.querySelector("#cost"));
-    fill(parts, section("By model", breakdown(row)), section("Tokens", tokens(row)));
+    fill(parts, section("By model", breakdown(row, opens)), section("Tokens", tokens(row)));
     for (const here of [tree.element, parts]) here.hidden = movedTo(row).length > 0; // what is shown where it counts
     list.grown(row.event_count);
   };
@@ -58,6 +58,15 @@ export async function workflow(main, { path, query, signal, scope, reopen }) {
     course.draw();
     return list.first();
   }
+  /** A link to a branch; a click chooses it on the page as it is. */
+  const opens = (branch) => ({
+    href: branchLink(id, branch),
+    onclick: (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      choose(branch);
+    },
+  });
   async function openStep(move) {
     const { agent, session_id, model } = move;
     if (!isIn(move, shown.branch) || isWhole(shown.branch))
