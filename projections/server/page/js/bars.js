@@ -11,6 +11,8 @@ const DESCRIBED = 8;
 const DESCRIBED_MOST = 16;
 /** So many parts of others a bar has at most: more would be thinner than a pixel. */
 const OTHERS_MOST = 500n;
+/** Parts of others that are less high have no line between them, which would be all there is to see. */
+const APART_PX = 2;
 /** So many times the median, and a period dwarfs the others: logarithms are offered. */
 const DWARFED = 20;
 /** In a longer time, what is before the first spend and after the last is not drawn. */
@@ -143,12 +145,14 @@ function bar(parts, colour, middle, width, y, log) {
     const [from, to] = size < 0 ? [below + size, below] : [above, above + size];
     if (size < 0) below = from;
     else above = to;
+    const height = Math.max(0, at(from) - at(to));
     return s("rect", {
       "data-series": series,
+      class: height > APART_PX ? "apart" : null,
       x: (middle - width / 2).toFixed(1),
       width: width.toFixed(1),
       y: at(to).toFixed(2),
-      height: Math.max(0, at(from) - at(to)).toFixed(2),
+      height: height.toFixed(2),
     });
   });
 }
