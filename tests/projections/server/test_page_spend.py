@@ -109,6 +109,31 @@ def test_one_end_of_the_days_in_an_address_gives_the_days_up_to_it_or_from_it(vi
             expect(page.get_by_label(field, exact=True)).to_have_value(value)
 
 
+def test_a_named_span_stays_in_the_address_and_has_other_days_tomorrow(visit: Visit, server: Here) -> None:
+    spent(server)
+    visit.page.clock.install(time=NOW)
+    page = visit.open("#/spend?sort=change")
+    page.get_by_role("button", name="7 days").click()
+    expect(page).to_have_url(re.compile(r"#/spend\?by=model&period=day&sort=change&span=week$"))
+    page.get_by_label("Split by").select_option("workflow")
+    expect(page).to_have_url(re.compile(r"by=workflow&period=day&sort=change&span=week$"))
+    expect(page.get_by_label("From")).to_have_value(day(6))
+    page.clock.run_for(24 * 3_600_000)
+    expect(page.get_by_label("From")).to_have_value(day(5))
+    expect(page.get_by_role("button", name="7 days")).to_have_attribute("aria-pressed", "true")
+    page.get_by_label("From").fill(day(4))
+    expect(page).to_have_url(re.compile(rf"by=workflow&period=day&since={day(4)}&until={day(-1)}&sort=change$"))
+    expect(page.get_by_role("button", name="7 days")).to_have_attribute("aria-pressed", "false")
+
+
+def test_thirty_days_that_are_a_month_are_compared_with_thirty_days(visit: Visit, server: Here) -> None:
+    server.ledgers.append([cost_observed("w", cost_usd="1.00", observed_at="2026-06-10T12:00:00Z")])
+    visit.page.clock.install(time="2026-06-30T12:00:00Z")
+    for view, days in {"": "2026-05-02 to 2026-05-31", "?span=month": "2026-05-01 to 2026-05-31"}.items():
+        card = visit.open(f"#/spend{view}").locator(".card").first
+        expect(card).to_contain_text(f"2026-06-01 to 2026-06-30▲ $1.00 more than {days}")
+
+
 def test_a_long_time_is_drawn_from_its_first_spend_to_its_last_with_what_is_between(visit: Visit, server: Here) -> None:
     for at in ("2026-01-30", "2026-02-08"):
         server.ledgers.append([cost_observed(f"w-{at}", model="opus", cost_usd="1.00", observed_at=f"{at}T12:00:00Z")])

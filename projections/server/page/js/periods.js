@@ -4,6 +4,8 @@ import { day, plusDays } from "./format.js";
 
 /** So many periods a chart has at most: the days of fifty years. */
 const MOST = 20_000;
+/** The spans that are of a month, and days that were chosen without a name, which may be. */
+const MONTHS = ["month", "last-month", null];
 const DAY_MS = 86_400_000;
 
 const dateOf = (text) => {
@@ -62,11 +64,12 @@ export function spansOf(today) {
   };
 }
 
-/** The days before a span, as many as it has; before a part of a month the same days of the month before. */
-export function before(since, until) {
+/** The days before some, as many; before a part of a month, unless days were chosen, the same days of the month before. */
+export function before({ since, until, span = null }) {
   const first = dateOf(since);
   const days = Math.round((dateOf(until) - first) / DAY_MS) + 1;
-  if (first.getDate() !== 1 || until.slice(0, 7) !== since.slice(0, 7)) return [plusDays(since, -days), plusDays(since, -1)];
+  const isMonth = first.getDate() === 1 && until.slice(0, 7) === since.slice(0, 7) && MONTHS.includes(span);
+  if (!isMonth) return [plusDays(since, -days), plusDays(since, -1)];
   const begin = day(new Date(first.getFullYear(), first.getMonth() - 1, 1));
   const wholeMonth = plusDays(until, 1).slice(0, 7) !== until.slice(0, 7);
   const end = plusDays(since, -1);

@@ -22,7 +22,7 @@ export const behind = (group, of) =>
 /** The groups with their colours: legend and figures in one. @param {"cost" | "change"} sort */
 export function groups(spend, earlier, of, sort) {
   const { by } = of;
-  const [since, until] = before(of.since, of.until);
+  const [since, until] = before(of);
   const colour = colours(spend.groups);
   const total = Number(nanousd(spend.total.cost_usd)) || 1;
   const its = changes(spend.groups, earlier.groups);
@@ -38,7 +38,7 @@ export function groups(spend, earlier, of, sort) {
       columns: [name, sorts(cost, "cost", "descending"), sorts(moved, "change", "other", against), ...others],
       rows: its.map((one) => {
         const part = one.now && !noFigure(one) && share(Number(nanousd(one.cost_usd)) / total);
-        const href = behind(one.group, one.now ? of : { ...of, since, until });
+        const href = behind(one.group, one.now ? of : { ...of, since, until, span: null });
         const link = h("a", { class: "cut", title: String(one.group ?? "none"), href }, [
           swatch(one.now ? colour(one.group) : null),
           groupName(one.group, by),

@@ -17,15 +17,22 @@ export const MEANINGS = {
   period: (value) => PERIODS.includes(value),
   since: isDay,
   until: isDay,
+  span: (value) => Object.hasOwn(spans(), value),
   where: (value) => /^[^=]+=/.test(value),
   sort: (value) => SORTS.includes(value),
 };
 
+/** The spans with a name, as seen from today. */
+const spans = () => spansOf(day(new Date()));
+
 /** The key of a tag, as the API is asked for it. */
 const isTag = (value) => /^tag:./.test(value);
 
-/** The address of the spend with some of what is shown changed. */
-export const spendLink = (of, changes = {}) => link(["spend"], { ...of, ...changes });
+/** The address of the spend with some of what is shown changed; a span keeps its name, so that tomorrow it has other days. */
+export function spendLink(of, changes = {}) {
+  const named = "since" in changes ? { span: null } : of.span ? { since: null, until: null } : {};
+  return link(["spend"], { ...of, ...named, ...changes });
+}
 
 /** What is filtered for, each with a way to leave it out. */
 export const conditions = (of) =>
@@ -54,22 +61,26 @@ export const conditions = (of) =>
 export function span(query, today) {
   const one = (name, otherwise) => (MEANINGS[name](query.get(name) ?? "") ? query.get(name) : otherwise);
   const date = (name) => (isDay(query.get(name)) ? query.get(name) : null);
+  const where = query.getAll("where").filter(MEANINGS.where);
+  const of = { by: one("by", "model"), period: one("period", "day"), where, sort: one("sort", "cost") };
+  const name = date("since") || date("until") ? null : one("span", "30-days");
+  if (name) {
+    const [, since, until] = spansOf(today)[name];
+    return { ...of, span: name, since, until };
+  }
   const to = date("until") ?? [date("since") ?? today, today].sort()[1];
   const [since, until] = [date("since") ?? plusDays(to, -29), to].sort();
-  const where = query.getAll("where").filter(MEANINGS.where);
-  return { by: one("by", "model"), period: one("period", "day"), since, until, where, sort: one("sort", "cost") };
+  return { ...of, span: null, since, until };
 }
 
 /** The form, made once. */
 export function controls(of) {
-  const asked = () => ({ ...Object.fromEntries(new FormData(form)), where: here().query.getAll("where") });
-  const choose = (key) => {
-    const [, since, until] = spansOf(day(new Date()))[key];
-    go(link(["spend"], { ...asked(), since, until }));
+  const asked = () => {
+    const { query } = here();
+    return { ...Object.fromEntries(new FormData(form)), where: query.getAll("where"), sort: query.get("sort") };
   };
-  const spans = Object.entries(spansOf(day(new Date()))).map(([key, [name]]) =>
-    button(name, () => choose(key), { id: `span-${key}` }),
-  );
+  const choose = (span) => go(spendLink({ ...asked(), span }));
+  const buttons = Object.entries(spans()).map(([key, [name]]) => button(name, () => choose(key), { id: `span-${key}` }));
   const options = (names, chosen) => [...new Set([...names, chosen])].map((name) => [name, name.replace(/^tag:/, "")]);
   const date = (name) => h("input", { type: "date", id: `f-${name}`, name, required: true });
   const form = h(
@@ -81,7 +92,7 @@ export function controls(of) {
       "div",
       { class: "field", role: "group", "aria-label": "Time" },
       h("span", {}, "Time"),
-      h("span", { class: "switch" }, spans),
+      h("span", { class: "switch" }, buttons),
     ),
     h("div", { class: "range" }, field("From", date("since")), field("to", date("until"))),
     h("p", { class: "warn", id: "no-span", role: "status", hidden: true }, "From is after to: nothing is asked for."),
@@ -90,7 +101,10 @@ export function controls(of) {
     const dates = asked();
     if (!isDay(dates.since) || !isDay(dates.until)) return null; // a day that is still being typed
     form.querySelector("#no-span").hidden = dates.since <= dates.until;
-    return dates.since <= dates.until ? link(["spend"], dates) : null;
+    const { span: name } = span(here().query, day(new Date()));
+    const [, since, until] = spans()[name] ?? [];
+    const isNamed = dates.since === since && dates.until === until;
+    return dates.since <= dates.until ? spendLink({ ...dates, span: isNamed ? name : null }) : null;
   });
   return fillFrom(form, of);
 }
@@ -99,8 +113,8 @@ export function controls(of) {
 export function fillFrom(form, of) {
   fillForm(form, of);
   form.querySelector("#no-span").hidden = true;
-  for (const [key, [, since, until]] of Object.entries(spansOf(day(new Date())))) {
-    const chosen = of.since === since && of.until === until;
+  for (const [key, [, since, until]] of Object.entries(spans())) {
+    const chosen = of.span ? of.span === key : of.since === since && of.until === until;
     form.querySelector(`#span-${key}`).setAttribute("aria-pressed", String(chosen));
   }
   return form;

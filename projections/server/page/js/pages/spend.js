@@ -27,8 +27,9 @@ export async function spend(main, { query, signal, moved }) {
   const previous = moved ? null : main.querySelector("#results");
   const results = part(
     async () => {
-      const [since, until] = before(of.since, of.until);
-      const { by, period, ...asked } = { ...of, timezone: ZONE };
+      const [since, until] = before(of);
+      const { since: first, until: last, by, period, where } = of;
+      const asked = { since: first, until: last, where, timezone: ZONE };
       const [spend, earlier, uncached] = await Promise.all([
         api.spend({ ...asked, by, period }, signal),
         api.spend({ ...asked, by, period: "all", since, until }, signal),
@@ -106,7 +107,7 @@ function cards(spend, of, sums, earlier, saving) {
   return h(
     "div",
     { class: "cards", role: "status" },
-    card("Total", sum(spend.total), [[shown, comparedWith(earlier, spend.total, before(of.since, of.until))]]),
+    card("Total", sum(spend.total), [[shown, comparedWith(earlier, spend.total, before(of))]]),
     card(`Highest ${of.period}`, sum(most), [h("a", { href: inside(most.period, of) }, periodInFull(most.period))]),
     card(`Highest ${of.by}`, sum(first), [h("a", { href: behind(first.group, of) }, cut(groupName(first.group, of.by)))]),
     card("Tokens", about(spend.total.total_tokens), [
