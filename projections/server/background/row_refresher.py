@@ -243,6 +243,8 @@ class RowRefresher(Worker):
         self._damaged.drop(repaired)
         remaining = {name: one for name, one in self.state.problems.items() if name not in repaired}
         self.state.problems = remaining | found
+        for name in report.folded[:1]:
+            self.wake(name)  # which publishes all changed rows; else those whose ledgers did not grow would wait
 
     def suspect(self, workflow_ids: Iterable[str]) -> None:
         """Replay ledgers that may be damaged or unreadable at the next look at all."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import APIResponse, Page, Route
+import pytest
+from playwright.sync_api import APIResponse, Browser, Page, Route
 
 from ledger.events.event import cost_observed, workflow_ended, workflow_started
+from projections.server.background import row_refresher
 from tests.projections.server.browsing import Visit, expect, live, settled
 from tests.projections.server.conftest import Here
+from tests.waiting import until
 
 NOW: Final = datetime.now(UTC)
 
@@ -67,6 +71,28 @@ def test_what_needs_attention_is_settled_where_it_is_said(visit: Visit, server: 
     expect(page.get_by_role("region", name="Needs attention")).to_contain_text("Nothing needs attention")
     expect(page.locator("tr[data-workflow=silent]")).to_have_count(0)
     assert server.client.get("/api/workflow-history/silent").json()["status"] == "cancelled"
+
+
+def test_a_row_that_a_resync_put_right_is_shown_though_its_ledger_did_not_grow(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_refresher, "_ALL_SECONDS", 3600.0)  # no look at all ledgers shows it
+    server = Here(tmp_path / "data")
+    try:
+        server.ledgers.append([workflow_started("held"), cost_observed("held", cost_usd="1.00")])
+        until(lambda: server.client.get("/api/workflow-history/held").is_success, bool)
+        with closing(sqlite3.connect(server.data / "history.db", timeout=20)) as db, db:
+            db.execute("UPDATE workflow_history SET actual_cost_total = 5 WHERE adw_id = 'held'")
+        server.ledgers.append([cost_observed("held", cost_usd="1.00")])
+        page = Visit(browser.new_page(), server.url).open()
+        live(page)
+        row = page.locator("tr[data-workflow=held]")
+        expect(row).to_contain_text("$5.00")
+        assert server.client.post("/api/workflow-history/resync?adw_id=held&force=true").is_success
+        expect(row).to_contain_text("$1.00")
+        page.close()
+    finally:
+        server.stop()
 
 
 def test_a_figure_that_rose_while_an_older_one_was_loaded_is_shown(visit: Visit, server: Here) -> None:
