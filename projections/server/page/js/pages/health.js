@@ -24,6 +24,7 @@ export async function health(main, { signal, scope }) {
     if (found.verification?.finished_at === null) setTimeout(again, 0);
     return [
       h("div", { class: "columns" }, following(found), verification(found.verification, scope, again)),
+      found.verification?.findings_count ? findings(found.verification) : null,
       ledgers(found),
       unpriced(found.unpriced),
       sources(found.sources),
@@ -76,7 +77,6 @@ function verification(last, scope, again) {
   return section(
     "Verification",
     boxed(outcome(last), h("div", { class: "actions" }, button)),
-    last?.findings_count ? findings(last) : null,
   );
 }
 
@@ -89,17 +89,21 @@ function outcome(last) {
   return good(`Every chain verified, and every row was its replay: ${read}. What came later was not looked at.`);
 }
 
+/** In full width: problems and next steps are sentences. */
 const findings = (last) =>
-  table({
-    caption: "Findings",
-    columns: heads("Workflow, Finding, Next step"),
-    rows: last.findings.map((finding) => [
-      workflowName(finding.workflow_id),
-      finding.problem,
-      h("code", {}, finding.next_step),
-    ]),
-    most: SHOWN,
-  });
+  section(
+    "Findings",
+    table({
+      caption: "Findings",
+      columns: heads("Workflow, Finding, Next step"),
+      rows: last.findings.map((finding) => [
+        workflowName(finding.workflow_id),
+        finding.problem,
+        h("code", {}, finding.next_step),
+      ]),
+      most: SHOWN,
+    }),
+  );
 
 const LEFTOVERS = {
   fenced: "a sync failed, and nothing was appended since",
