@@ -132,13 +132,11 @@ def spend_report(
         HistoryUnavailable: the store cannot be used.
     """
     filtered = filtered or spend_filter(history, query.where, rules)
-    total, dated = Line(unknown=without_reading(history, query.first, query.last, filtered)), dict[str, int]()
+    total, others, dated = Line(), Line(), dict[str, int]()
+    total.unknown = without_reading(history, query.first, query.last, filtered)
     made = None if limit is None else _most(history, query, limit, rules, filtered)
-    sums = (
-        spend_sums(history, query, zone, rules=rules, filtered=filtered) if made is None else _named(query, made.first)
-    )
+    sums = _named(query, made.first) if made else spend_sums(history, query, zone, rules=rules, filtered=filtered)
     lines = _lines(query, zone, sums, shown_as, total, dated)
-    others = Line()
     for _, _, model, evidence, packed in _named(query, [] if made is None else made.others):
         others.take(model, packed)
         _take_total(total, dated, model, evidence, packed)
