@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from tests.postgres_server import PostgresServer, running_postgres
 
 settings.register_profile("costledger", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("campaign", settings.get_profile("costledger"), max_examples=2000)
+settings.register_profile("campaign", settings.get_profile("costledger"), max_examples=1000)
 settings.load_profile("costledger")
 
 PROJECT = Path(__file__).resolve().parent.parent

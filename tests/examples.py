@@ -1,6 +1,6 @@
 """How many examples hypothesis makes for a test: of each profile a part, where an example takes long.
 
-The default profile is for each run of the tests. `pytest --hypothesis-profile=campaign` makes forty times as many.
+The default profile is for each run of the tests. `pytest --hypothesis-profile=campaign` makes twenty times as many.
 """
 
 from __future__ import annotations
