@@ -50,12 +50,18 @@ class _Server(uvicorn.Server):
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal, with the allocator of a server."""
         bound_allocator()
+        self._before: dict[int, object] = {sig: signal.getsignal(sig) for sig in (signal.SIGINT, signal.SIGTERM)}
         super().run(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Exit at once before the first request: rows are written whole or not, and no request is under way."""
+        """Exit at once before the first request: rows are written whole or not, and no request is under way.
+
+        A handler that the caller has set is called for that, such as one that removes a temporary folder.
+        """
         if not self.started:
-            signal.signal(sig, signal.SIG_DFL)
+            before = self._before.get(sig)
+            asked = callable(before) and before is not signal.default_int_handler
+            signal.signal(sig, before if asked else signal.SIG_DFL)  # type: ignore[arg-type]
             os.kill(os.getpid(), sig)
         super().handle_exit(sig, frame)
 

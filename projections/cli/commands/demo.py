@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -11,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import click
@@ -118,7 +121,7 @@ def demo_command(keep: Path | None, serve: bool, port: int | None, weeks_until: 
         stack.enter_context(_unwound_by_sigterm())
         data = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="costledger-demo-")))
         if serve:
-            _serve(data, 8765 if port is None else port)
+            _serve(data, 8765 if port is None else port, temporary=keep is None)
             return
         history = stack.enter_context(SqliteHistory(data / "history.db"))
         _play(DirectoryStore(data), history)
@@ -153,8 +156,12 @@ def _play(ledgers: DirectoryStore, history: SqliteHistory) -> None:
     steps_table(moved, _inside_examples, out).print(out)
 
 
-def _serve(data: Path, port: int) -> None:
-    """Serve weeks of made-up workflows, and append to those that run."""
+def _serve(data: Path, port: int, *, temporary: bool) -> None:
+    """Serve weeks of made-up workflows, and append to those that run.
+
+    A signal ends the process at once, since the threads of a server that starts cannot be ended; so a temporary folder
+    is removed here, under another name, where they make no new files.
+    """
     ledgers = DirectoryStore(data, durability="none")
     examples = write_weeks(ledgers, datetime.now(UTC))
     ended = threading.Event()
@@ -165,6 +172,13 @@ def _serve(data: Path, port: int) -> None:
                 return
             ledgers.append([event])
 
+    def end(number: int, _: FrameType | None) -> None:
+        if temporary:
+            shutil.rmtree(data.rename(data.with_name(f"{data.name}-ended")), ignore_errors=True)
+        os._exit(128 + number)
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, end)
     live = threading.Thread(target=go_on, daemon=True)
     live.start()
     try:
