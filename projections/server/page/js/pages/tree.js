@@ -10,6 +10,7 @@ import { axis, spanOf, track } from "./times.js";
 
 const NAMES = { agent: "agent", session_id: "session", model: "model", message: "message" };
 const CHILDREN_SHOWN = 30;
+const ROWS_SHOWN = 100;
 const TICK_MS = 1000;
 const ROW_PX = 24;
 const COLUMNS = heads("Branch/wide, Cost/figures, Share/figures, Tokens/figures, When/track");
@@ -59,11 +60,12 @@ function shown(id, tree, row, chosen, ways) {
   const draw = (focus) => {
     reveal(root, chosen.branch, open);
     const rows = root.children.flatMap((node) => lines(node, root, open, span, { ...ways, chosen }));
+    const most = Object.keys(chosen.branch).length ? Infinity : ROWS_SHOWN; // the chosen one is shown
     fill(
       element,
       icicle(root, chosen, (node) => ways.choose(node.branch, node.path)),
       h("p", { class: "note" }),
-      table({ caption: "Cost by agent, session, model and message", columns, rows }),
+      table({ caption: "Cost by agent, session, model and message", columns, rows, most }),
     );
     tick();
     if (focus) element.querySelector(`[data-path="${CSS.escape(focus)}"]`)?.focus();
