@@ -28,9 +28,9 @@ class Visit:
 
 
 def settled(page: Page) -> None:
-    """Its heading is there, and nothing loads."""
+    """Its heading is there, nothing loads, and every chart is drawn, which it is as soon as its width is known."""
     expect(page.locator("h1")).to_be_visible()
-    expect(page.locator("main [aria-busy=true], main .loading")).to_have_count(0)
+    expect(page.locator("main [aria-busy=true], main .loading, .chart > div:not(.tip):empty")).to_have_count(0)
 
 
 def live(page: Page) -> None:

@@ -74,7 +74,8 @@ const changeOf = (one, was) => ({ ...one, now: true, was, change: nanousd(one.co
 
 function changed({ was, change: nano, ...now }) {
   if (!was) return h("span", { title: exactly(wire(nano)) }, "new");
-  return nano === 0n && (now.at_least || was.at_least) ? "" : change(nano, null);
+  if (!now.at_least && !was.at_least) return change(nano, null);
+  return nano === 0n ? "" : h("span", {}, h("small", { class: "muted" }, "about "), change(nano, null));
 }
 
 const saved = ({ group, cost_usd, at_least, total_tokens, was = NOTHING, change: nano }) => ({
