@@ -119,7 +119,7 @@ function cards(spend, of, sums, earlier, saving) {
 
 /** What caching saved, or cost where more was written than was read again, as `costledger what-if --no-cache` says it. */
 function cached({ lines, total }) {
-  if (!lines.length) return null; // nothing was cached
+  if (!lines.some(({ spent }) => spent.total_tokens > spent.input_tokens + spent.output_tokens)) return null; // nothing was cached
   const nano = nanousd(total.difference_usd);
   const unknown = lines.filter(({ problem }) => problem).map(({ model }) => model);
   const figure = nano === 0n ? (unknown.length ? "unknown" : "$0.00") : [h("small", {}, "about "), amount(nano < 0n ? -nano : nano)];
