@@ -173,12 +173,12 @@ def _composed(
     arrived = {source: rows for source, rows in sources.items() if source != name}
     if not elsewhere and not arrived:
         return CountedRow(part.row, part.spend, moved=is_empty(part.row))
-    away, kept = _destination(parts, name, None)[0] != name, sources.get(name, [])
-    moved = away and not kept
-    own = part.row if not away else _left(part.row, kept)
-    spend = _merged([*kept, *(one for rows in arrived.values() for one in rows)])
+    away, remaining = _destination(parts, name, None)[0] != name, sources.get(name, [])
+    moved = away and not remaining
+    own = part.row if not away else _left(part.row, remaining)
+    spend = _merged([*remaining, *(one for rows in arrived.values() for one in rows)])
     if elsewhere:
-        basis = _basis(part.row, kept, whole=False)
+        basis = _basis(part.row, remaining, whole=False)
         own = replace(own, cost_basis=basis or ("reported" if away else None))  # what is known to be nothing
     whole = {source for source in arrived if _destination(parts, source, None)[0] == name}
     own = _joined(own, {source: (parts[source].row, rows) for source, rows in arrived.items()}, whole)
@@ -194,9 +194,9 @@ def _composed(
     return CountedRow(with_spend(own, spend, notes), spend, moved)
 
 
-def _left(row: Row, kept: Sequence[Spend]) -> Row:
+def _left(row: Row, remaining: Sequence[Spend]) -> Row:
     """Return the row of a workflow that was moved, but for these sessions: its budget counts where it was moved to."""
-    return replace(row, last_activity=_latest(row, kept) or None, budget_nanousd=None, estimated_cost_total=None)
+    return replace(row, last_activity=_latest(row, remaining) or None, budget_nanousd=None, estimated_cost_total=None)
 
 
 def _joined(own: Row, arrived: Mapping[str, tuple[Row, list[Spend]]], whole: set[str]) -> Row:

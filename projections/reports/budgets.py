@@ -306,7 +306,7 @@ def cost_so_far(state: State) -> tuple[int, bool, int]:
     if not away:
         summary = summarise(state.tree)
         return state.cost_nanousd, least or basis_of(summary, state.unread_events) == "partial", summary.unpriced
-    kept = [one for one in spend(state) if one.session_id not in away]
-    unpriced = sum(one.unpriced_events for one in kept)
-    least = least or any(one.partial or one.unpriced_events or one.unpriced_tokens for one in kept)
-    return sum(one.cost_nanousd for one in kept), least, unpriced
+    remaining = [one for one in spend(state) if one.session_id not in away]
+    unpriced = sum(one.unpriced_events for one in remaining)
+    least = least or any(one.partial or one.unpriced_events or one.unpriced_tokens for one in remaining)
+    return sum(one.cost_nanousd for one in remaining), least, unpriced

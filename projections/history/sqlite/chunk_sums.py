@@ -309,17 +309,17 @@ class _Question:
             keys = map(add, keys, map(part.__getitem__, level.of_rows(2, runs)))
         if periods:
             keys = map(add, keys, map(self._periods.__getitem__, level.of_rows(0, runs)))
-        kept = None
+        selected = None
         if any(min(part) < 0 for part in parts) or (periods and self._is_bounded):
             found = list(keys)
-            kept = [key >= 0 for key in found]
-            keys = compress(found, kept)
+            selected = [key >= 0 for key in found]
+            keys = compress(found, selected)
         if self._lasts is not None:
             found, quarters = list(keys), level.of_rows(0, runs)
-            _take_lasts(self._lasts, found, quarters if kept is None else compress(quarters, kept))
+            _take_lasts(self._lasts, found, quarters if selected is None else compress(quarters, selected))
             keys = iter(found)
         total = self._sums
-        for key, packed in zip(keys, level.packed(runs, kept), strict=True):
+        for key, packed in zip(keys, level.packed(runs, selected), strict=True):
             total[key] += packed
 
 

@@ -106,13 +106,13 @@ class Level(NamedTuple):
             found += struct.unpack_from(f"<{run.stop - run.start}i", self.numbers, (begin + run.start) * _INT)
         return found
 
-    def packed(self, runs: Iterable[slice], kept: Iterable[bool] | None = None) -> Iterator[int]:
-        """Yield the figures of some runs of rows; of those rows only that are kept."""
+    def packed(self, runs: Iterable[slice], selected: Iterable[bool] | None = None) -> Iterator[int]:
+        """Yield the figures of some runs of rows; only of those that are selected."""
         rows = (len(self.numbers) // _INT - _SECTIONS * self.workflows) // _SECTIONS
         width = len(self.figures) // rows
         parts = b"".join([self.figures[run.start * width : run.stop * width] for run in runs])
         each: Iterator[bytes] = chain.from_iterable(struct.iter_unpack(f"{width}s", parts))
-        each = each if kept is None else compress(each, kept)
+        each = each if selected is None else compress(each, selected)
         return map(partial(int.from_bytes, signed=True) if width == _SIGNED_WIDTH else int.from_bytes, each)
 
 

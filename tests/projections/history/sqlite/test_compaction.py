@@ -1,4 +1,4 @@
-"""Compaction beside another process that writes: it stops between two portions, and every sum stays right."""
+"""Compaction while another process writes: it stops between two portions, and every sum stays right."""
 
 from __future__ import annotations
 
