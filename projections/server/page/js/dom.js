@@ -147,9 +147,11 @@ export const section = (title, ...children) => {
 /** Text that is cut where there is no room for it; hovering shows all of it. */
 export const cut = (text) => (text ? h("span", { class: "cut", title: text }, text) : "");
 
-/** A paragraph; what is between backticks is code. */
-export const says = (kind, text) =>
-  h("p", { class: kind }, text.split("`").map((part, at) => (at % 2 ? h("code", {}, part) : part)));
+/** Text in which what is between backticks is code. */
+export const withCode = (text) => text.split("`").map((part, at) => (at % 2 ? h("code", {}, part) : part));
+
+/** A paragraph of such text. */
+export const says = (kind, text) => h("p", { class: kind }, withCode(text));
 
 export const loading = () => h("p", { class: "loading" }, "Loading…");
 

@@ -2,7 +2,7 @@
 
 import { act } from "../actions.js";
 import { api } from "../api.js";
-import { cut, fill, h, heads, part, says, section, table } from "../dom.js";
+import { cut, fill, h, heads, part, says, section, table, withCode } from "../dom.js";
 import { count, day, local, many, UNATTRIBUTED, word } from "../format.js";
 import { calmly, live } from "../live.js";
 import { fact, workflowName } from "../parts.js";
@@ -99,7 +99,7 @@ const findings = (last) =>
       rows: last.findings.map((finding) => [
         workflowName(finding.workflow_id),
         finding.problem,
-        h("code", {}, finding.next_step),
+        finding.next_step.startsWith("costledger ") ? h("code", {}, finding.next_step) : withCode(finding.next_step),
       ]),
       most: SHOWN,
     }),
