@@ -171,3 +171,15 @@ def test_what_is_hidden_on_one_page_is_shown_on_the_others(visit: Visit, server:
         page.get_by_role("navigation", name="Pages").get_by_role("link", name=view).click()
         settled(page)
         expect(series).to_have_attribute("aria-pressed", shown)
+
+
+def test_a_model_has_its_colour_still_when_another_comes_that_would_have_the_same(visit: Visit, server: Here) -> None:
+    for model, ago in (("opus", 3), ("gemini", 1)):  # by their names alone, opus would give way to gemini
+        at = NOW - timedelta(days=ago)
+        server.ledgers.append([cost_observed(model, model=model, message_id="m", cost_usd="1.00", observed_at=at)])
+    colours = list[dict[str, str | None]]()
+    for asked in (f"since={day(3)}&until={day(2)}", f"since={day(3)}&until={day(0)}"):
+        page = visit.open(f"#/spend?{asked}")
+        each = page.locator(".legend button")
+        colours.append({one.inner_text(): one.locator(".swatch").get_attribute("data-series") for one in each.all()})
+    assert colours[0]["opus"] == colours[1]["opus"] != colours[1]["gemini"]

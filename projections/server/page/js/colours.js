@@ -1,4 +1,4 @@
-// Colours of series: a model or an agent keeps its colour on every page and from day to day.
+// Colours of series: a model or an agent has the same colour on every page and from day to day, in this browser.
 
 import { h } from "./dom.js";
 import { nanousd } from "./format.js";
@@ -8,6 +8,10 @@ const COLOURS = 8;
 /** With their lighter shades. */
 const MOST = 2 * COLOURS;
 
+/** The numbers of names that had one, so that another name which needs the same takes the next. */
+const STORED = "costledger-colours";
+const STORED_MOST = 1000;
+
 /** The series of those without a colour of their own. */
 export const OTHERS = "others";
 
@@ -15,20 +19,41 @@ export const swatch = (series) => h("span", { class: "swatch", "data-series": se
 
 /**
  * Which series each group has: a number, or `OTHERS`. A name decides its number; of two with one number, the one that
- * comes later in the alphabet takes the next that is free. Groups have a number of their own until the others
- * together cost less than the dearest.
+ * comes later takes the next that is free: in the order in which they were first shown, then of the alphabet. Groups
+ * have a number of their own until the others together cost less than the dearest.
  * @param {{group: any, cost_usd: string}[]} groups the highest cost first
  */
 export function colours(groups) {
   const taken = new Map();
   const own = groups.slice(0, named(groups)).map(({ group }) => group);
   const room = own.length > COLOURS ? MOST : COLOURS;
-  for (const group of own.toSorted((a, b) => (String(a) < String(b) ? -1 : 1))) {
-    let number = digest(String(group)) % COLOURS;
+  const before = stored();
+  const order = own.toSorted((a, b) => before.has(String(b)) - before.has(String(a)) || (String(a) < String(b) ? -1 : 1));
+  for (const group of order) {
+    let number = before.get(String(group)) ?? digest(String(group)) % COLOURS;
     while ([...taken.values()].includes(number)) number = (number + 1) % room;
     taken.set(group, number);
   }
+  store(before, taken);
   return (group) => taken.get(group) ?? OTHERS;
+}
+
+function stored() {
+  try {
+    return new Map(JSON.parse(localStorage.getItem(STORED) ?? "[]"));
+  } catch {
+    return new Map(); // storage may be forbidden
+  }
+}
+
+function store(before, taken) {
+  const added = [...taken].map(([group, number]) => [String(group), number]).filter(([name]) => !before.has(name));
+  if (!added.length) return;
+  try {
+    localStorage.setItem(STORED, JSON.stringify([...before, ...added].slice(-STORED_MOST)));
+  } catch {
+    /* then names decide alone */
+  }
 }
 
 /** How many groups have a colour of their own. */
