@@ -99,11 +99,11 @@ class RowRefresher(Worker):
         self.last_change = 0
         self._every_seconds, self.shared = _ALL_SECONDS, False
         self._running: set[str] = set()
-        self._replaced = self._suspect = self._all_due = False
+        self._replaced = self._suspect = False
         service.when_replaced = lambda: self.wake("")  # the name of no ledger
         self.unsettled: set[str] = set()
         self._damaged = DamagedLedgers(service.settings.data)
-        self._watcher = _LedgerWatcher(service.settings.data / "ledgers", self.wake, self._look_at_all)
+        self._watcher = _LedgerWatcher(service.settings.data / "ledgers", self.wake)
 
     def start(self) -> None:
         """Bring every row up to date, then go on in the background.
@@ -135,9 +135,8 @@ class RowRefresher(Worker):
     def _look(self) -> None:
         due = self.state.refreshed_at + self._every_seconds - time.time()
         names, since = self._awaited(max(0.0, due))
-        every, self._all_due = self._all_due or self.state.error is not None, False
         try:
-            some = set[str]() if every else names  # after a failure all are looked at
+            some = names if self.state.error is None else set[str]()  # after a failure all are looked at
             history = self._history()
             self._refresh(history, some if some and not self._replaced else None)
             self._service.use(history)
@@ -154,10 +153,6 @@ class RowRefresher(Worker):
             self._fail(error)
         if since:
             self.state.lag_seconds = time.monotonic() - since
-
-    def _look_at_all(self) -> None:
-        self._all_due = True
-        self.wake("")
 
     def _history(self) -> HistoryStore:
         """Return the history; one that replaced another file, or was damaged, must be replayed whole first."""
@@ -314,24 +309,15 @@ class RowRefresher(Worker):
 
 
 class _LedgerWatcher(Worker):
-    """Wakes the row refresher when a ledger's file changes.
+    """Wakes the row refresher when a ledger's file changes."""
 
-    Args:
-        begun: called once, when changes are reported: ledgers may have grown between the first look and that.
-    """
-
-    def __init__(self, folder: Path, wake: Callable[[str], None], begun: Callable[[], None]) -> None:
+    def __init__(self, folder: Path, wake: Callable[[str], None]) -> None:
         super().__init__("ledger watcher")
-        self._folder, self._wake, self._begun = folder, wake, begun
-        self._is_first = True
+        self._folder, self._wake = folder, wake
         self._files = FileWatcher(self._stopped, step_ms=_STEP_MS, debounce_ms=_DEBOUNCE_MS)
 
     def _look(self) -> None:
-        changed = self._files.wait([self._folder])
-        if self._is_first:
-            self._is_first = False
-            self._begun()
-        for path in changed:
+        for path in self._files.wait([self._folder]):
             if path.suffix == LEDGER_SUFFIX:
                 self._wake(path.stem)
 
