@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { nanousd } from "./format.js";
+import { store, stored } from "./stored.js";
 
 /** Colours that colour-blind people can distinguish (after Okabe and Ito, https://jfly.uni-koeln.de/color/), in `style.css`. */
 const COLOURS = 8;
@@ -27,33 +28,16 @@ export function colours(groups) {
   const taken = new Map();
   const own = groups.slice(0, named(groups)).map(({ group }) => group);
   const room = own.length > COLOURS ? MOST : COLOURS;
-  const before = stored();
+  const before = new Map(stored(STORED).filter(([, number]) => Number.isInteger(number)));
   const order = own.toSorted((a, b) => before.has(String(b)) - before.has(String(a)) || (String(a) < String(b) ? -1 : 1));
   for (const group of order) {
     let number = before.get(String(group)) ?? digest(String(group)) % COLOURS;
     while ([...taken.values()].includes(number)) number = (number + 1) % room;
     taken.set(group, number);
   }
-  store(before, taken);
-  return (group) => taken.get(group) ?? OTHERS;
-}
-
-function stored() {
-  try {
-    return new Map(JSON.parse(localStorage.getItem(STORED) ?? "[]"));
-  } catch {
-    return new Map(); // storage may be forbidden
-  }
-}
-
-function store(before, taken) {
   const added = [...taken].map(([group, number]) => [String(group), number]).filter(([name]) => !before.has(name));
-  if (!added.length) return;
-  try {
-    localStorage.setItem(STORED, JSON.stringify([...before, ...added].slice(-STORED_MOST)));
-  } catch {
-    /* then names decide alone */
-  }
+  if (added.length) store(STORED, [...before, ...added].slice(-STORED_MOST));
+  return (group) => taken.get(group) ?? OTHERS;
 }
 
 /** How many groups have a colour of their own. */

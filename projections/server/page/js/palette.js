@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { fill, h } from "./dom.js";
 import { rowCost } from "./format.js";
 import { go, workflowLink } from "./router.js";
+import { store, stored } from "./stored.js";
 
 const PAGES = [
   ["Overview", "#/"],
@@ -26,22 +27,7 @@ const WAIT_MS = 150;
 const STORED = "costledger.views";
 
 /** Saved views: name and address, in this browser. @returns {[string, string][]} */
-function views() {
-  try {
-    const stored = JSON.parse(localStorage.getItem(STORED) ?? "[]");
-    return stored.filter(([name, to]) => typeof name === "string" && /^#\//.test(to));
-  } catch {
-    return []; // nothing is stored, or something else stored it
-  }
-}
-
-function store(changed) {
-  try {
-    localStorage.setItem(STORED, JSON.stringify(changed));
-  } catch {
-    // this browser stores nothing
-  }
-}
+const views = () => stored(STORED).filter(([name, to]) => typeof name === "string" && /^#\//.test(to));
 
 const input = h("input", {
   type: "search",
@@ -152,13 +138,13 @@ async function offer() {
 }
 
 function keep(name) {
-  store([...views(), [name, location.hash || "#/"]]);
+  store(STORED, [...views(), [name, location.hash || "#/"]]);
   input.value = "";
   offer();
 }
 
 function remove(name) {
-  store(views().filter(([other]) => other !== name));
+  store(STORED, views().filter(([other]) => other !== name));
   offer();
 }
 
