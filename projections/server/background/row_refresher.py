@@ -188,7 +188,7 @@ class RowRefresher(Worker):
         names: set[str] = set()
         since = 0.0
         try:
-            woken = self._woken.get(timeout=seconds) if seconds else self._woken.get_nowait()
+            woken = self._woken.get(timeout=seconds)
             while woken is not None:
                 names.add(woken[0])
                 since = since or woken[1]
