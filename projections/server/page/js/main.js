@@ -15,7 +15,7 @@ import { workflow } from "./pages/workflow.js";
 import { workflows } from "./pages/workflows.js";
 
 /**
- * `moved`: another page was shown before, so nothing of this one is there yet; `reopen` shows the page anew.
+ * `moved`: another page was shown before, so nothing of this one is there yet; `reopen` shows the page again from the start.
  * @typedef {{path: string[], query: URLSearchParams, signal: AbortSignal, scope: string | null, moved: boolean, reopen: () => void}} View
  */
 
